@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::config::{Config, DatabaseUrl, SecretUrl};
 use crate::master_key;
-use tenantry_core::account_policy::AccountPolicy;
+use tenantry_core::account_policy::{AccountPolicy, FactorRequirement};
 use tenantry_core::clock::{Clock, DAY, HOUR, SECOND};
 use tenantry_core::error::Result;
 use tenantry_core::random::Random;
+use tenantry_domain::policies;
 use tenantry_domain::sealer::{self, MasterKey};
 use tenantry_domain::services::{Services, Settings};
 use tenantry_http::public_path::PublicPath;
@@ -60,7 +61,11 @@ impl App {
             return Err(master_key::refusal(&self.config, problem));
         }
         master_key::warn(&self.config);
-        sealer::adopt(self.services(), self.config.master_key.is_some()).await
+        if let Err(no) = self.relying_party() {
+            tracing::info!("{}", no.detail());
+        }
+        sealer::adopt(self.services(), self.config.master_key.is_some()).await?;
+        policies::record_floor(self.services()).await
     }
 }
 
@@ -124,6 +129,10 @@ fn account_policy(config: &Config) -> AccountPolicy {
         email_hold: i64::from(config.email_change_hold_hours) * HOUR,
         deleted_users: i64::from(config.deleted_user_days) * DAY,
         events: Some(i64::from(config.event_days) * DAY).filter(|kept| *kept > 0),
+        second_factor: config.second_factor,
+        factor_requirement: FactorRequirement::default(),
+        remember_device: i64::from(config.remember_device_days) * DAY,
+        password_policy: config.password_policy,
     }
 }
 

@@ -54,6 +54,21 @@ pub fn find(config: &Config, is_sealed: bool, random: &Random) -> Result<Option<
     }
 }
 
+/// The master key in a file.
+///
+/// # Errors
+/// A conflict: it cannot be read, or is malformed.
+pub fn read_file(path: &Path) -> Result<MasterKey> {
+    let text =
+        read(path).map_err(|e| conflict(format!("cannot read the master key {}: {e}", path.display())))?;
+    MasterKey::parse(text.trim()).ok_or_else(|| {
+        conflict(format!(
+            "{} is not a master key, which is 32 bytes in base64: make one with openssl rand -base64 32",
+            path.display()
+        ))
+    })
+}
+
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     match File::open(path)?.take(FILE_MAX).read_to_string(&mut text) {

@@ -37,6 +37,7 @@ mod responses;
         (name = "permissions", description = "Permissions of groups and users, for partner admins"),
         (name = "evaluations", description = "Whether a user may do something (OpenID AuthZEN, Authorization API 1.0)"),
         (name = "events", description = "The audit log, for partner admins"),
+        (name = "policy", description = "Who needs a second factor, and which rules passwords follow, for partner admins"),
         (name = "branding", description = "What sign-in pages show of the caller's partner, for partner admins"),
         (name = "oauth", description = "Logging in (RFC 6749, 7009, 7662)"),
         (name = "clients", description = "OAuth clients of the caller's partner, for partner admins"),

@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 
 use crate::{log, openapi};
 use tenantry_api::{
-    branding, clients, deleted_users, effective_permissions, evaluations, events, forgot_password,
-    group_lists, groups, memberships, operator_clients, partners, permissions, self_service, sessions,
-    user_bulk, user_export, user_import, user_lists, users,
+    branding, clients, deleted_users, effective_permissions, evaluations, events, factors, forgot_password,
+    group_lists, groups, memberships, operator_clients, operator_events, partners, permissions, policy,
+    self_service, sessions, user_bulk, user_export, user_import, user_lists, users,
 };
 use tenantry_http::cors::{WithCors, client_origins, with_cors};
 use tenantry_http::guard::Guard;
@@ -73,6 +73,13 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(sessions::end_own_session))
         .routes(routes!(sessions::list_user_sessions, sessions::end_user_sessions))
         .routes(routes!(sessions::end_user_session))
+        .routes(routes!(factors::list_own_factors, factors::add_own_factor))
+        .routes(routes!(factors::confirm_own_factor))
+        .routes(routes!(factors::make_own_recovery_codes))
+        .routes(routes!(factors::remove_own_factor))
+        .routes(routes!(factors::list_user_factors, factors::remove_user_factors))
+        .routes(routes!(factors::remove_user_factor))
+        .routes(routes!(policy::get_policy, policy::patch_policy))
         .routes(routes!(groups::create_group, group_lists::list_groups))
         .routes(routes!(groups::get_group, groups::update_group, groups::patch_group, groups::delete_group))
         .routes(routes!(groups::bulk_delete_groups, groups::bulk_delete_groups_by_delete))
@@ -102,6 +109,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(operator_clients::patch_any_client, operator_clients::delete_any_client))
         .routes(routes!(operator_clients::add_any_client_secret))
         .routes(routes!(operator_clients::remove_any_client_secret))
+        .routes(routes!(operator_events::list_any_events))
         .merge(tenantry_oauth::api())
 }
 

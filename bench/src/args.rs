@@ -51,7 +51,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["only_overload", "only_refusals"])]
     pub only_sign_in: bool,
     /// Copy the users to this empty PostgreSQL database, and sign in there
-    #[arg(long, value_name = "URL", requires = "only_sign_in")]
+    #[arg(long, value_name = "URL", requires = "only_sign_in", value_parser = postgres_url)]
     pub database_url: Option<String>,
     /// Keep the database
     #[arg(long)]
@@ -63,6 +63,11 @@ impl Eq for BenchArgs {}
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.1..=600.0).contains(seconds));
     seconds.ok_or_else(|| "must be 0.1 to 600 seconds".into())
+}
+
+fn postgres_url(text: &str) -> Result<String, String> {
+    let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    is_url.then(|| text.to_owned()).ok_or_else(|| "must be a postgres:// URL".into())
 }
 
 fn connections(text: &str) -> Result<usize, String> {

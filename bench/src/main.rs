@@ -10,6 +10,7 @@ mod measure;
 mod names;
 mod overload;
 mod paced;
+mod passkeys;
 mod refusals;
 mod report;
 mod rows;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::load::{self, Load, Sample};
 use crate::measure::{Bench, middle, on_server_core};
+use crate::passkeys::{Passkey, PasskeyForm};
 use crate::report::{ReportRow, SHARES};
 use crate::rows;
 use crate::scratch::Stop;
@@ -64,6 +65,8 @@ pub(crate) fn rows(bench: &Bench<'_>, progress: &mut ProgressLine) -> Result<Vec
     found.push(measuring.exchanges("code-rs256", title, &rs256, &cookie, Baseline::RsaSignatures)?);
     progress.say("measuring: signing in with a password");
     found.extend(measuring.passwords()?);
+    progress.say("measuring: signing in with a passkey");
+    found.push(measuring.passkeys()?);
     Ok(found)
 }
 
@@ -117,9 +120,13 @@ fn get(path: &str, headers: &str) -> Vec<u8> {
 /// The form of the sign-in page, as the page's own origin posts it.
 fn sign_in_form(token: &str, cookie: &str) -> Vec<u8> {
     let token = rows::encoded(token);
-    let form = format!("token={token}&username=admin&password={PASSWORD}");
+    posted("/sign-in", cookie, &format!("token={token}&username=admin&password={PASSWORD}"))
+}
+
+/// A form, as a page's own origin posts it.
+fn posted(path: &str, cookie: &str, form: &str) -> Vec<u8> {
     format!(
-        "POST /sign-in HTTP/1.1\r\nhost: bench\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: bench\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     )
@@ -298,9 +305,66 @@ impl SignIn<'_> {
         cookie: &str,
         baseline: Baseline,
     ) -> Result<ReportRow, CommandError> {
+        self.prepared((id, title), 200, baseline, |count| self.codes(client, cookie, count))
+    }
+
+    /// Sign-ins with a passkey. The answers to the pages are made before each slice.
+    fn passkeys(&self) -> Result<ReportRow, CommandError> {
+        let passkey = self.add_passkey()?;
+        let id = ("sign-in-passkey", "sign in with a passkey, ES256");
+        self.prepared(id, 303, Baseline::Bare, |count| self.answers(&passkey, count))
+    }
+
+    /// Adds a passkey to the account of a person who has just signed in.
+    fn add_passkey(&self) -> Result<Passkey, CommandError> {
+        let cookie = self.session()?;
+        let (head, page) =
+            ask(&mut self.connect()?, &get("/account/passkeys", &format!("cookie: {cookie}\r\n")))?;
+        let form = PasskeyForm::on(&page, "data-passkey-create");
+        let form = form.ok_or_else(|| unexpected("the page of passkeys", &head))?;
+        let (passkey, credential) = Passkey::create(&form.options, &form.origin)?;
+        let body = format!(
+            "token={}&userHandle={}&name=bench&credential={}",
+            rows::encoded(&form.token),
+            rows::encoded(passkey.user_handle()),
+            rows::encoded(&credential)
+        );
+        let (head, _) = ask(&mut self.connect()?, &posted("/account/passkeys", &cookie, &body))?;
+        if head.starts_with("HTTP/1.1 200") { Ok(passkey) } else { Err(unexpected("a new passkey", &head)) }
+    }
+
+    /// So many answers to sign-in pages.
+    fn answers(&self, passkey: &Passkey, count: usize) -> Result<VecDeque<Vec<u8>>, CommandError> {
+        let ((_, cookie), mut stream) = (self.form()?, self.connect()?);
+        let request = get("/sign-in", &format!("cookie: {cookie}\r\n"));
+        let mut all = VecDeque::with_capacity(count);
+        for _ in 0..count {
+            self.bench.stop.check()?;
+            let (head, page) = ask(&mut stream, &request)?;
+            let form = PasskeyForm::on(&page, "data-passkey-get");
+            let form = form.ok_or_else(|| unexpected("the sign-in page", &head))?;
+            let credential = passkey.get(&form.options, &form.origin)?;
+            let (token, credential) = (rows::encoded(&form.token), rows::encoded(&credential));
+            all.push_back(posted(
+                "/sign-in/passkey",
+                &cookie,
+                &format!("token={token}&credential={credential}"),
+            ));
+        }
+        Ok(all)
+    }
+
+    /// Requests that are good once, and made before each slice.
+    fn prepared(
+        &self,
+        (id, title): (&'static str, &str),
+        status: u16,
+        baseline: Baseline,
+        prepare: impl Fn(usize) -> Result<VecDeque<Vec<u8>>, CommandError>,
+    ) -> Result<ReportRow, CommandError> {
         let (bench, slice) = (self.bench, self.bench.time / TURNS);
         let (mut all, mut ratios, mut per_second) = (Sample::default(), Vec::new(), 1_000.0);
-        // The first slice only tells how many codes a slice needs.
+        // The first slice only tells how many requests a slice needs.
         for turn in 0..=TURNS {
             let other = match baseline {
                 Baseline::Bare => self.bare_rate(slice / 4)?,
@@ -310,9 +374,9 @@ impl SignIn<'_> {
             };
             let time = if turn == 0 { slice / 8 } else { slice * 3 / 4 };
             let count = (per_second * time.as_secs_f64() * 2.0) as usize + 2 * bench.connections;
-            let mut codes = self.codes(client, cookie, count)?;
-            let mut ask = |out: &mut Vec<u8>| out.extend(codes.pop_front().unwrap_or_default());
-            let sample = load::run(&self.load(bench.connections, time, 200), &mut ask, bench.stop)?;
+            let mut requests = prepare(count)?;
+            let mut ask = |out: &mut Vec<u8>| out.extend(requests.pop_front().unwrap_or_default());
+            let sample = load::run(&self.load(bench.connections, time, status), &mut ask, bench.stop)?;
             per_second = sample.per_second().max(per_second);
             if turn > 0 {
                 ratios.push(sample.per_second() / other.max(1e-9));

@@ -160,7 +160,7 @@ fn a_run_reports_every_row_and_leaves_nothing() {
 }
 
 #[test]
-fn figures_go_to_standard_output_and_keep_keeps_the_data() {
+fn figures_are_printed_and_keep_leaves_the_data() {
     let home = Home::new();
     let run = home.run("--users 100 --seconds 0.1 --connections 2 --keep --json -");
     assert_eq!(run.code, Some(0), "{}", run.err);
@@ -222,7 +222,8 @@ fn invalid_arguments_are_refused() {
         ("--cores 1,1", 2, "must be two different cores, such as 0,1"),
         ("--cores 1000,1001", 1, "--cores 1000,1001: this process may use the cores "),
         ("--data-dir x", 2, "unexpected argument '--data-dir'"),
-        ("--database-url sqlite:x", 2, "unexpected argument '--database-url'"),
+        ("--database-url postgres://x", 2, "required arguments were not provided"),
+        ("--only-sign-in --database-url sqlite:x", 2, "must be a postgres:// URL"),
         ("--server nowhere", 1, "no such server: nowhere; build it with"),
         ("--dir nowhere", 1, "cannot work in nowhere: "),
         ("--json nowhere/x", 1, "cannot write nowhere/x: "),

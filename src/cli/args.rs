@@ -1,6 +1,7 @@
 //! The command line. Only this module and `setting_flags` use clap; settings come from the list in `config`.
 
 mod client;
+mod event;
 
 mod values;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use crate::cli::args::client::*;
+pub use crate::cli::args::event::*;
 use crate::cli::setting_flags::{ABOUT_SETTINGS, add_settings};
 use crate::config::{self, Secret, Setting};
 use tenantry_core::model::{PartnerId, Status};
@@ -76,6 +78,9 @@ pub enum Command {
     /// Manage the keys that sign ID tokens
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Show the audit log
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Check the delivery of mail
     #[command(subcommand)]
     Mail(MailCommand),
@@ -270,8 +275,27 @@ pub enum PartnerCommand {
     Suspend(PartnerArgs),
     /// Resume a suspended partner
     Resume(PartnerArgs),
+    /// Show or change who needs a second factor in a partner, and which rules its passwords follow
+    Policy(PartnerPolicyArgs),
     /// Delete a partner with its users, groups and clients, permanently
     Delete(PartnerDelete),
+}
+
+/// `tenantry partner policy`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct PartnerPolicyArgs {
+    /// The partner's id
+    #[arg(value_name = "PARTNER", value_parser = partner_id)]
+    pub partner: PartnerId,
+    /// Who needs a second factor: off, optional, admins or everybody
+    #[arg(long, value_name = "WHO")]
+    pub require_second_factor: Option<String>,
+    /// The rules of passwords: contract, nist, or server for those of the server
+    #[arg(long, value_name = "RULES")]
+    pub password_rules: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tenantry partner create`.
@@ -355,6 +379,32 @@ pub enum UserCommand {
     ResetPassword(UserResetPassword),
     /// Delete a user
     Delete(UserForce),
+    /// See and remove the second factors of a user
+    #[command(subcommand)]
+    Factors(FactorCommand),
+}
+
+/// `tenantry user factors ...`
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum FactorCommand {
+    /// List the second factors of a user
+    List(UserArgs),
+    /// Remove the second factors of a user who has lost them: its sessions end, and it is mailed a notice
+    Remove(FactorRemove),
+}
+
+/// `tenantry user factors remove`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct FactorRemove {
+    /// The user's id or username; digits are an id
+    #[arg(value_name = "ID_OR_USERNAME")]
+    pub user: UserRef,
+    /// Only the factor with this id in the list [default: all]
+    #[arg(long, value_name = "ID")]
+    pub factor: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tenantry user list`.
@@ -493,6 +543,25 @@ pub enum KeyCommand {
     /// On SQLite a new master key is made if its file is missing. Tokens that the removed keys have signed can no longer be
     /// verified.
     Reset(KeyReset),
+    /// Seal everything with another master key
+    ///
+    /// Signing keys and the secrets of authenticator apps are sealed with the new key, all or none. Stop the servers first, and
+    /// start them with the new key.
+    Reseal(KeyReseal),
+}
+
+/// `tenantry key reseal`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct KeyReseal {
+    /// File with the new master key (openssl rand -base64 32)
+    #[arg(long, value_name = "FILE")]
+    pub new_key_file: PathBuf,
+    /// File with the present master key [default: that of the settings]
+    #[arg(long, value_name = "FILE")]
+    pub old_key_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tenantry key rotate`.

@@ -112,6 +112,8 @@ impl From<Error> for CommandError {
             Error::Precondition => Cow::Borrowed("precondition-failed"),
             Error::Unauthenticated(_) => Cow::Borrowed("unauthenticated"),
             Error::Forbidden(denial) => Cow::Borrowed(Denial::code(*denial)),
+            Error::InsufficientAuthentication(_) => Cow::Borrowed("insufficient-user-authentication"),
+            Error::SecondFactorNeeded => Cow::Borrowed("second-factor-needed"),
             Error::Grant(grant, _) => Cow::Borrowed(grant.code()),
             Error::TooMany(_) => Cow::Borrowed("too-many"),
             Error::Unavailable { .. } => Cow::Borrowed("unavailable"),

@@ -138,7 +138,14 @@ fn operations_travel_unharmed() {
         Operation::User(UserOperation::Lock { user: bob(), force: true }),
         Operation::User(UserOperation::Unlock { user: bob() }),
         Operation::User(UserOperation::ResetPassword { user: bob(), print_password: true }),
-        Operation::User(UserOperation::Delete { user: seven, force: false }),
+        Operation::User(UserOperation::Delete { user: seven.clone(), force: false }),
+        Operation::User(UserOperation::ListFactors { user: bob() }),
+        Operation::User(UserOperation::RemoveFactors { user: seven, factor: Some("totp".into()) }),
+        Operation::Partner(PartnerOperation::Policy {
+            pid,
+            require_second_factor: Some("admins".into()),
+            password_rules: None,
+        }),
         Operation::Client(ClientOperation::Create {
             pid: Some(pid),
             name: "robot".into(),
@@ -350,7 +357,7 @@ async fn refusals_are_reported_in_full_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn lists_come_whole_however_long() {
+async fn lists_of_any_length_are_complete() {
     let dir = tempfile::tempdir().unwrap();
     let served = serve(dir.path()).await;
     let by = Operator::of_this_machine();

@@ -52,10 +52,12 @@ pub(super) fn describe(config: &Config, random: &Random) -> Result<FirstAdmin, V
     let user = described.check(&mut checks, SETTINGS);
     let (password, is_generated) = match &config.admin_password {
         Some(given) => {
-            for bad in policy::check(given.expose(), &person).err().into_iter().flatten() {
+            for bad in
+                policy::check_by(config.password_policy, given.expose(), &person).err().into_iter().flatten()
+            {
                 checks.see("admin-password", Err::<(), _>(bad));
             }
-            (Zeroizing::new(given.expose().to_owned()), false)
+            (policy::composed(Zeroizing::new(given.expose().to_owned())), false)
         }
         None => (policy::generate(random, &person), true),
     };

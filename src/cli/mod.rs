@@ -14,6 +14,7 @@ mod copy;
 pub mod data_access;
 #[cfg(test)]
 mod data_tests;
+mod event;
 mod export;
 mod first_start;
 mod health;
@@ -137,6 +138,7 @@ fn dispatch(command: Command, config: Config, out: &mut impl Write) -> Result<()
         Command::Partner(command) => partner::run(command, &DataAccess::find(&config)?, out),
         Command::User(command) => user::run(command, &DataAccess::find(&config)?, out),
         Command::Client(command) => client::run(command, &DataAccess::find(&config)?, out),
+        Command::Event(command) => event::run(command, &DataAccess::find(&config)?, out),
         Command::Operator(command) => operator::run(command, &DataAccess::find(&config)?, out),
         Command::Key(command) => key::run(command, &config, out),
         Command::Mail(command) => mail::run(command, &config, out),

@@ -41,6 +41,14 @@ pub(super) fn run(command: PartnerCommand, access: &DataAccess, out: &mut impl W
         PartnerCommand::Rename(args) => (Do::Rename { pid: args.partner, name: args.name }, args.json),
         PartnerCommand::Suspend(args) => (Do::Suspend { pid: args.partner, suspended: true }, args.json),
         PartnerCommand::Resume(args) => (Do::Suspend { pid: args.partner, suspended: false }, args.json),
+        PartnerCommand::Policy(args) => (
+            Do::Policy {
+                pid: args.partner,
+                require_second_factor: args.require_second_factor,
+                password_rules: args.password_rules,
+            },
+            args.json,
+        ),
         PartnerCommand::Delete(args) => (Do::Delete { pid: args.partner, force: args.force }, args.json),
     };
     Ok(print::one(out, json, &access.run(Operation::Partner(operation))?)?)

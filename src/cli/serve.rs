@@ -420,6 +420,7 @@ fn announce(out: &mut impl Write, config: &Config, mailer: &Mailer, made: Option
         }
     }
     let url = &config.public_url;
+    writeln!(out, "console:    {url}/console")?;
     writeln!(out, "sign in:    {url}/sign-in")?;
     writeln!(out, "API:        {url}/api/v1")?;
     writeln!(out, "API docs:   {url}/docs/")?;

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_each_step_there_is_the_old_or_the_new_whole() {
+    async fn after_each_step_the_list_is_the_old_or_the_new_one() {
         let mut seen = Vec::new();
         for done in 0.. {
             let Files { dir: _dir, database, incoming, old } = place(true).await;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::cli::args::UserCommand;
+use crate::cli::args::{FactorCommand, UserCommand};
 use crate::cli::data_access::DataAccess;
 use crate::cli::operations::Operation;
 use crate::cli::operations::user::UserOperation;
@@ -19,6 +19,14 @@ const COLUMNS: [print::Column; 7] = [
     ("FIRST NAME", "firstName"),
     ("LAST NAME", "lastName"),
     ("E-MAIL", "email"),
+];
+
+const FACTOR_COLUMNS: [print::Column; 5] = [
+    ("FACTOR", "factorId"),
+    ("KIND", "factor"),
+    ("NAME", "name"),
+    ("ADDED", "createdAt"),
+    ("LAST USED", "lastUsedAt"),
 ];
 
 /// Runs the command.
@@ -50,6 +58,15 @@ pub(super) fn run(command: UserCommand, access: &DataAccess, out: &mut impl Writ
         UserCommand::Unlock(args) => (Do::Unlock { user: args.user }, args.json),
         UserCommand::ResetPassword(args) => {
             (Do::ResetPassword { user: args.user, print_password: args.print_password }, args.json)
+        }
+        UserCommand::Factors(FactorCommand::List(args)) => {
+            let found = rows(access.run(Operation::User(Do::ListFactors { user: args.user }))?)?;
+            // Not paged: there are a few.
+            let mut found = Some(found);
+            return print::list(out, args.json, &FACTOR_COLUMNS, |_| Ok(found.take().unwrap_or_default()));
+        }
+        UserCommand::Factors(FactorCommand::Remove(args)) => {
+            (Do::RemoveFactors { user: args.user, factor: args.factor }, args.json)
         }
         UserCommand::Delete(args) => (Do::Delete { user: args.user, force: args.force }, args.json),
     };

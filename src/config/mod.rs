@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use file::{line, read_lines};
 pub use reader::{ConfigError, Origin, Setting};
 use reader::{Reader, secret_name};
+use tenantry_core::account_policy::{PasswordPolicy, SecondFactorPolicy};
 use tenantry_core::catalogue::Catalogue;
 use tenantry_domain::sealer::MasterKey;
 use tenantry_http::cors::CorsOrigins;
@@ -113,6 +114,12 @@ pub struct Config {
     pub metrics_allow: Vec<IpNet>,
     /// A separate listener of the metrics, without access control.
     pub metrics_listen: Option<SocketAddr>,
+    /// Who needs a second factor at least.
+    pub second_factor: SecondFactorPolicy,
+    /// How many days a device is remembered on which a second factor was given; 0 = not at all.
+    pub remember_device_days: u32,
+    /// The rules of passwords of partners that have not chosen others.
+    pub password_policy: PasswordPolicy,
     /// How many hours password mail goes to the old address after a self-service change (B25); 0 = not at all.
     pub email_change_hold_hours: u32,
     /// How many days deleted users are kept; 0 = not at all.
@@ -441,6 +448,27 @@ impl Config {
                 values::listen_locally,
                 "Separate listener for /metrics without access control: address and port, or a port on loopback \
                 [default: none]",
+            ),
+            second_factor: s.value(
+                "second-factor",
+                "WHO",
+                SecondFactorPolicy::Optional,
+                values::second_factor,
+                "Who needs a second factor at least, whatever a partner requires: off, optional, admins or everybody",
+            ),
+            remember_device_days: s.value(
+                "remember-device-days",
+                "DAYS",
+                30,
+                values::number(0..=3_650, "days"),
+                "How long users can have no second factor asked for on a device again; 0 means not at all",
+            ),
+            password_policy: s.value(
+                "password-policy",
+                "RULES",
+                PasswordPolicy::Contract,
+                values::password_policy,
+                "Rules of passwords, unless a partner chooses others: contract, or nist (15 to 128 characters of any script)",
             ),
             email_change_hold_hours: s.value(
                 "email-change-hold-hours",

@@ -61,6 +61,8 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((c.lockout_threshold, c.login_failures_per_address), (5, 100));
     assert_eq!(c.page_requests_per_address, 6_000);
     assert_eq!((c.forgot_password_per_address, c.deleted_user_days, c.event_days), (20, 30, 0));
+    assert_eq!((c.second_factor, c.remember_device_days), (SecondFactorPolicy::Optional, 30));
+    assert_eq!(c.password_policy, PasswordPolicy::Contract);
     assert_eq!((c.email_change_hold_hours, c.body_limit), (24, 8 * 1024 * 1024));
     assert!(c.worker_threads >= 1 && !c.is_admin_as_string && !c.admins_have_all_permissions);
     assert_eq!(c.permission_catalogue, Catalogue::default());

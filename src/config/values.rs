@@ -11,6 +11,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use serde_json::Value;
 
+use tenantry_core::account_policy::{PasswordPolicy, SecondFactorPolicy};
 use tenantry_core::catalogue::Catalogue;
 pub use tenantry_core::secret::Secret;
 use tenantry_domain::sealer::MasterKey;
@@ -131,7 +132,7 @@ macro_rules! shown_as_text {
         }
     })* };
 }
-shown_as_text!(String, SocketAddr, LogFormat, Mailbox, ControlSocket);
+shown_as_text!(String, SocketAddr, LogFormat, Mailbox, ControlSocket, SecondFactorPolicy, PasswordPolicy);
 
 impl Shown for DatabaseUrl {
     // It may contain a password.
@@ -514,6 +515,14 @@ fn origin(text: &str) -> Parsed<String> {
         return Err(format!("has the origin \"{text}\", which browsers send as {sent}: write it so"));
     }
     Ok(sent)
+}
+
+pub(super) fn second_factor(text: &str) -> Parsed<SecondFactorPolicy> {
+    SecondFactorPolicy::parse(text).ok_or_else(|| "must be off, optional, admins or everybody".into())
+}
+
+pub(super) fn password_policy(text: &str) -> Parsed<PasswordPolicy> {
+    PasswordPolicy::parse(text).ok_or_else(|| "must be contract or nist".into())
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {

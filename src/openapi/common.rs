@@ -19,7 +19,7 @@ fn security(tag: &str, method: &str) -> Option<Value> {
     match tag {
         // Sent by POST, but they only read.
         "evaluations" => Some(json!([{ "login": [TokenScope::Read.name()] }])),
-        "users" | "self" | "groups" | "permissions" | "events" | "branding" | "clients" => {
+        "users" | "self" | "groups" | "permissions" | "events" | "branding" | "policy" | "clients" => {
             let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
             Some(json!([{ "login": [needed_scope(&method).name()] }]))
         }

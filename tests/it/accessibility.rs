@@ -3,6 +3,8 @@
 
 use serde_json::json;
 
+use crate::account::links;
+use crate::authenticators::{Authenticator, with_master_key};
 use crate::browser::Browser;
 use crate::harness::{ADMIN_PASSWORD, T, new_user};
 use crate::relying_party::{ALL_SCOPES, RelyingParty};
@@ -23,7 +25,7 @@ impl Found {
 }
 
 #[tokio::test]
-async fn pages_of_nobody_can_be_used_by_everybody() {
+async fn public_pages_are_open_to_everybody() {
     let t = T::start().await;
     let at = |path: &str| format!("{}{path}", t.app.config.public_url);
     let browser = Browser::start().await;
@@ -62,7 +64,7 @@ async fn pages_of_nobody_can_be_used_by_everybody() {
 
 #[tokio::test]
 async fn pages_of_a_user_can_be_used_by_everybody() {
-    let t = T::start().await;
+    let t = T::with(with_master_key).await;
     let at = |path: &str| format!("{}{path}", t.app.config.public_url);
     t.admin().await.create_with(&new_user("fenna")).await;
     let temporary = t.mailed_password("fenna").await;
@@ -84,6 +86,8 @@ async fn pages_of_a_user_can_be_used_by_everybody() {
     for (page, path) in [
         ("account", "/account"),
         ("account-password", "/account/password"),
+        ("account-security", "/account/security"),
+        ("second-factor-begin", "/second-factor/add"),
         ("account-sessions", "/account/sessions"),
         ("account-applications", "/account/applications"),
         ("account-language", "/account/language"),
@@ -94,8 +98,52 @@ async fn pages_of_a_user_can_be_used_by_everybody() {
         browser.goto(&at(path)).await;
         found.look(&browser, page).await;
     }
+    // An address that was changed, and that is verified by the link in a mail.
+    browser.goto(&at("/account")).await;
+    browser.fill("email", "new@example.net").await;
+    browser.submit().await;
+    found.look(&browser, "account-email-changed").await;
+    browser.fill("email", "no address").await;
+    browser.evaluate("document.forms[0].noValidate = true").await;
+    browser.submit().await;
+    found.look(&browser, "account-refused").await;
+    browser.goto(&at("/account")).await;
+    browser.press("form[action$='/account/verify-email'] button").await;
+    found.look(&browser, "account-link-sent").await;
+    let link = links(&t, "new@example.net").await.pop().unwrap();
+    browser.goto(&at(&format!("/verify-email?link={link}"))).await;
+    found.look(&browser, "verify-email").await;
+    browser.submit().await;
+    found.look(&browser, "verified-email").await;
+    browser.goto(&at("/sign-out")).await;
     browser.submit().await;
     browser.arrives(|url| url.ends_with("/signed-out")).await;
+    // A second factor is added and asked for.
+    let sign_in = async || {
+        browser.goto(&at("/sign-in")).await;
+        browser.sign_in("fenna", "Quite.Another-Kettle-8").await;
+    };
+    sign_in().await;
+    browser.goto(&at("/second-factor/add?next=%2Faccount%2Fsecurity")).await;
+    browser.submit().await;
+    let key = browser.evaluate("return document.getElementById('key').textContent").await;
+    let app = Authenticator::new(&t, &key.as_str().unwrap().replace(' ', ""));
+    found.look(&browser, "second-factor-add").await;
+    browser.fill("one-time-code", &app.code(&t)).await;
+    browser.submit().await;
+    let codes = "return [...document.querySelectorAll('#codes code')].map((code) => code.textContent)";
+    let codes = t.secrets_of(&browser.evaluate(codes).await);
+    assert_eq!(codes.len(), 10);
+    found.look(&browser, "recovery-codes").await;
+    browser.goto(&at("/account/security")).await;
+    found.look(&browser, "account-security-factors").await;
+    browser.goto(&at("/sign-out")).await;
+    browser.submit().await;
+    sign_in().await;
+    found.look(&browser, "second-factor").await;
+    browser.fill("one-time-code", "000000").await;
+    browser.submit().await;
+    found.look(&browser, "second-factor-refused").await;
     found.nothing();
 }
 
@@ -120,7 +168,7 @@ async fn a_person_signs_in_without_scripts() {
 }
 
 #[tokio::test]
-async fn a_browser_that_keeps_no_cookies_is_told_so() {
+async fn a_browser_without_cookies_gets_an_explanation() {
     let t = T::start().await;
     let browser = Browser::without_cookies().await;
     browser.goto(&format!("{}/sign-in", t.app.config.public_url)).await;

@@ -109,7 +109,7 @@ pub fn shipped(file: &str, text: &str) -> String {
 }
 
 #[test]
-fn no_arrow_goes_up() {
+fn no_dependency_points_upwards() {
     let (rooms, mut wrong) = (rooms(), Vec::new());
     for (room, folder) in rooms.iter().filter(|(room, _)| *room != "tenantry") {
         let allowed = MAY_USE.iter().find(|(name, _)| name == room);

@@ -12,57 +12,21 @@ use tenantry_domain::users::NewUser;
 use tenantry_domain::{unit, users};
 use tenantry_store::access::Operator;
 
+use tenantry::config::Config;
+
+use crate::authenticators::with_master_key;
 use crate::branding::{branding, png};
 use crate::harness::{Person, T, TestResponse, password_of};
+pub use kinds::{CallerKind, KINDS};
 
-/// The kinds of callers, in the order of the columns of [`TABLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallerKind {
-    Nobody,
-    ExpiredToken,
-    Member,
-    MemberWithTemporaryPassword,
-    Admin,
-    AdminWithTemporaryPassword,
-    OtherPartnersAdmin,
-    TechnicalAccount,
-    TechnicalAdmin,
-    Operator,
-    SuspendedPartnersAdmin,
-    ReadingAdmin,
-    WritingAdmin,
-    ReadingMember,
-    WritingMember,
-    ReadingTechnicalAccount,
-    WritingTechnicalAccount,
-}
-
-const KINDS: [CallerKind; 17] = [
-    CallerKind::Nobody,
-    CallerKind::ExpiredToken,
-    CallerKind::Member,
-    CallerKind::MemberWithTemporaryPassword,
-    CallerKind::Admin,
-    CallerKind::AdminWithTemporaryPassword,
-    CallerKind::OtherPartnersAdmin,
-    CallerKind::TechnicalAccount,
-    CallerKind::TechnicalAdmin,
-    CallerKind::Operator,
-    CallerKind::SuspendedPartnersAdmin,
-    CallerKind::ReadingAdmin,
-    CallerKind::WritingAdmin,
-    CallerKind::ReadingMember,
-    CallerKind::WritingMember,
-    CallerKind::ReadingTechnicalAccount,
-    CallerKind::WritingTechnicalAccount,
-];
+mod kinds;
 
 /// The golden table. A request names things of partner 1, so another partner's admin gets 404 for it, and 201, 200 or
 /// 204 where it names nothing and therefore means the admin's own partner. The operations of `/oauth` know clients, not
 /// bearers: the request comes from the public client, and a bearer token beside it is a client that cannot be. The last six
-/// have tokens with one scope, `read` or `write`.
+/// have tokens with one scope, `read` or `write`. Browsers and OpenID tokens are in authorization_of_browsers.rs.
 #[rustfmt::skip]
-const TABLE: &[(&str, [u16; 17])] = &[
+pub const TABLE: &[(&str, [u16; 17])] = &[
     //                              nobody exp  memb m-tmp adm a-tmp oth  tech t-adm oper susp a-rd a-wr m-rd m-wr t-rd t-wr
     ("list_users",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("create_user",                 [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
@@ -93,6 +57,17 @@ const TABLE: &[(&str, [u16; 17])] = &[
     ("list_user_sessions",          [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("end_user_sessions",           [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
     ("end_user_session",            [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("list_own_factors",            [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 200, 403, 200, 403, 403, 403]),
+    ("add_own_factor",                  [401, 401, 200, 403, 200, 403, 200, 403, 403, 401, 401, 403, 200, 403, 200, 403, 403]),
+    // Nothing is waiting to be confirmed, and there is nothing to recover or remove.
+    ("confirm_own_factor",          [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
+    ("make_own_recovery_codes",         [401, 401, 409, 403, 409, 403, 409, 403, 403, 401, 401, 403, 409, 403, 409, 403, 403]),
+    ("remove_own_factor",           [401, 401, 404, 403, 404, 403, 404, 403, 403, 401, 401, 403, 404, 403, 404, 403, 403]),
+    ("list_user_factors",           [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("remove_user_factors",         [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("remove_user_factor",          [401, 401, 403, 403, 204, 403, 404, 403, 204, 401, 401, 403, 204, 403, 403, 403, 403]),
+    ("get_policy",                  [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
+    ("patch_policy",                [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 403, 200, 403, 403, 403, 403]),
     ("list_groups",                 [401, 401, 403, 403, 200, 403, 200, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
     ("create_group",                [401, 401, 403, 403, 201, 403, 201, 403, 201, 401, 401, 403, 201, 403, 403, 403, 403]),
     ("get_group",                   [401, 401, 403, 403, 200, 403, 404, 403, 200, 401, 401, 200, 403, 403, 403, 403, 403]),
@@ -145,6 +120,7 @@ const TABLE: &[(&str, [u16; 17])] = &[
     ("delete_any_client",           [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
     ("add_any_client_secret",       [401, 401, 401, 401, 401, 401, 401, 401, 401, 201, 401, 401, 401, 401, 401, 401, 401]),
     ("remove_any_client_secret",    [401, 401, 401, 401, 401, 401, 401, 401, 401, 204, 401, 401, 401, 401, 401, 401, 401]),
+    ("list_any_events",             [401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 401, 401, 401, 401, 401, 401, 401]),
     ("issue_token",                 [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
     ("revoke_token",                [200, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
     ("introspect_token",            [400, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401]),
@@ -160,8 +136,8 @@ enum Body {
 }
 
 /// A server and what the requests name.
-struct Stage<'t> {
-    t: &'t T,
+pub struct Stage<'t> {
+    pub t: &'t T,
     expired: Person<'t>,
     suspended: Person<'t>,
     robot: (String, String),
@@ -171,14 +147,14 @@ struct Stage<'t> {
 }
 
 /// Somebody with the password they logged in with.
-struct Caller<'t> {
-    person: Person<'t>,
-    username: String,
-    password: String,
+pub struct Caller<'t> {
+    pub person: Person<'t>,
+    pub username: String,
+    pub password: String,
 }
 
 impl<'t> Stage<'t> {
-    async fn set(t: &'t T) -> Self {
+    pub async fn set(t: &'t T) -> Self {
         let expired = t.admin().await;
         t.clock.advance(6 * HOUR);
         let (pid, suspended) = t.other_partner("suspended").await;
@@ -218,7 +194,7 @@ impl<'t> Stage<'t> {
         (user.user_id.0, username, password.unwrap())
     }
 
-    async fn caller(&self, kind: CallerKind) -> Caller<'t> {
+    pub async fn caller(&self, kind: CallerKind) -> Caller<'t> {
         let restricted = async |is_admin| {
             let (_, username, password) = self.user(is_admin).await;
             let person = self.t.login(&username, &password).await;
@@ -313,6 +289,12 @@ impl<'t> Stage<'t> {
                 };
                 return (names("/api/v1/users/self/sessions", &person).await, Body::None);
             }
+            "remove_own_factor" => return (String::from("totp"), Body::None),
+            "remove_user_factor" => {
+                let id = self.user(false).await.0;
+                self.t.run_sql(&format!("INSERT INTO totp_secrets VALUES (1, {id}, 'sealed.x', 1, 1, 1, 0)"));
+                return (both(id, String::from("totp")), Body::None);
+            }
             "end_user_session" => {
                 let (id, username, password) = self.user(false).await;
                 self.t.login(&username, &password).await;
@@ -333,7 +315,13 @@ impl<'t> Stage<'t> {
             | "list_self_permissions"
             | "list_object_types"
             | "list_own_sessions"
+            | "list_own_factors"
+            | "make_own_recovery_codes"
+            | "get_policy"
             | "end_own_sessions" => (0, Body::None),
+            "add_own_factor" => (0, Body::Json(json!({ "factor": "totp" }))),
+            "confirm_own_factor" => (0, Body::Json(json!({ "code": "123456" }))),
+            "patch_policy" => (0, Body::Json(json!({ "secondFactor": "optional" }))),
             "get_branding" | "delete_branding" | "delete_branding_logo" => {
                 self.brand().await;
                 (0, Body::None)
@@ -344,7 +332,9 @@ impl<'t> Stage<'t> {
                 (0, Body::Png(png()))
             }
             "forgot_password" => (0, Body::Json(json!({ "username": "nobody" }))),
-            "list_user_sessions" | "end_user_sessions" => (user().await, Body::None),
+            "list_user_sessions" | "end_user_sessions" | "list_user_factors" | "remove_user_factors" => {
+                (user().await, Body::None)
+            }
             "create_user" => (0, Body::Json(named())),
             "update_user" => (user().await, Body::Json(named())),
             "get_user" | "delete_user" | "reset_user_password" => (user().await, Body::None),
@@ -411,7 +401,7 @@ impl<'t> Stage<'t> {
             "list_user_permissions" => (user().await, Body::None),
             "evaluate_access" => (0, Body::Json(question(user().await))),
             "evaluate_accesses" => (0, Body::Json(json!({ "evaluations": [question(user().await)] }))),
-            "list_clients" | "list_any_clients" => (0, Body::None),
+            "list_clients" | "list_any_clients" | "list_any_events" => (0, Body::None),
             "create_client" | "create_any_client" => {
                 (0, Body::Json(json!({ "name": "Shop", "redirectUris": ["https://shop.example/cb"] })))
             }
@@ -458,16 +448,15 @@ impl<'t> Stage<'t> {
     }
 
     /// The response to an operation; `spell` writes the path in another way.
-    async fn status(
+    pub async fn status(
         &self,
         operation: &str,
         method: &Method,
         path: &str,
-        kind: CallerKind,
+        caller: &Caller<'_>,
         spell: fn(&str) -> String,
     ) -> TestResponse {
-        let caller = self.caller(kind).await;
-        let (id, body) = self.request(operation, &caller).await;
+        let (id, body) = self.request(operation, caller).await;
         let mut path = path.to_owned();
         // One value for each parameter of the path; a query stands alone.
         for value in id.split('/') {
@@ -528,7 +517,7 @@ fn question(user: i64) -> Value {
 }
 
 /// Every operation of the document: its id, method and path.
-fn operations() -> Vec<(String, Method, String)> {
+pub fn operations() -> Vec<(String, Method, String)> {
     let document = tenantry::router::document();
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -542,6 +531,11 @@ fn operations() -> Vec<(String, Method, String)> {
     all
 }
 
+fn settings(config: &mut Config) {
+    with_master_key(config);
+    config.login_failures_per_address = 1_000_000;
+}
+
 #[tokio::test]
 async fn who_may_do_what() {
     let operations = operations();
@@ -549,13 +543,13 @@ async fn who_may_do_what() {
     let tabled: BTreeSet<&str> = TABLE.iter().map(|(id, _)| *id).collect();
     assert_eq!(documented, tabled, "the document and TABLE name the same operations");
 
-    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    let t = T::with(settings).await;
     let stage = Stage::set(&t).await;
     let mut wrong = Vec::new();
     for (id, method, path) in &operations {
         let (_, row) = TABLE.iter().find(|(name, _)| name == id).unwrap();
         for (kind, expected) in KINDS.into_iter().zip(row) {
-            let response = stage.status(id, method, path, kind, str::to_owned).await;
+            let response = stage.status(id, method, path, &stage.caller(kind).await, str::to_owned).await;
             if response.status.as_u16() != *expected {
                 wrong.push(format!(
                     "{id} by {kind:?}: {} instead of {expected}: {}",
@@ -578,7 +572,7 @@ async fn who_may_do_what_by_other_spellings_of_the_path() {
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         format!("{prefix}{path}//{query}")
     }
-    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    let t = T::with(settings).await;
     let stage = Stage::set(&t).await;
     let mut wrong = Vec::new();
     for (id, method, path) in &operations() {
@@ -586,7 +580,7 @@ async fn who_may_do_what_by_other_spellings_of_the_path() {
         for (kind, expected) in KINDS.into_iter().zip(row) {
             use CallerKind::{Admin, Member, MemberWithTemporaryPassword, Nobody, OtherPartnersAdmin};
             if [Nobody, Member, MemberWithTemporaryPassword, Admin, OtherPartnersAdmin].contains(&kind) {
-                let response = stage.status(id, method, path, kind, spell).await;
+                let response = stage.status(id, method, path, &stage.caller(kind).await, spell).await;
                 if response.status.as_u16() != *expected {
                     wrong.push(format!("{id} by {kind:?}: {} instead of {expected}", response.status));
                 }

@@ -3,17 +3,15 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::consents;
 use crate::harness::{ADMIN_PASSWORD, T};
 use crate::products::{Parameters, Product, REDIRECT_URI, set, settings};
 use tenantry_core::clients::ClientKind;
 use tenantry_core::clock::{HOUR, MINUTE, SECOND};
-use tenantry_core::model::{PartnerId, UserId};
+use tenantry_core::model::PartnerId;
 use tenantry_core::scopes::TokenScopes;
 use tenantry_domain::authorization_requests as requests;
 use tenantry_domain::client_changes::{ClientChange, NewClient};
-use tenantry_domain::{consents, unit};
-use tenantry_store::access::{Within, system_within};
-use tenantry_store::engine::tx::Tx;
 
 fn with(product: &Product<'_>, changes: &[(&str, &str)]) -> Parameters {
     let mut parameters = product.parameters();
@@ -48,7 +46,7 @@ async fn a_code_comes_back_with_state_and_issuer() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_signed_in_is_sent_to_the_page_and_comes_back() {
+async fn a_stranger_is_sent_to_the_page_and_back() {
     let t = T::start().await;
     let shop = Product::new(&t).await;
     let rows = || t.ask_sql("SELECT count(*) FROM authorization_codes");
@@ -189,8 +187,7 @@ async fn consent_is_asked_once_per_set_of_scopes() {
     assert_eq!(shop.authorize(&cookie, &scope("openid email")).await.page(), "/consent");
     let id = shop.client.0.clone();
     let granted = TokenScopes::parse("openid email");
-    let grant = move |tx: &mut Tx<'_, Within>| consents::grant(tx, UserId(1), &id, granted);
-    unit::write(&t.app.store, &system_within(PartnerId(1)), grant).await.unwrap();
+    consents::grant(&t, &t.admin().await, &id, granted).await;
     for (asked, page) in [("openid email", ""), ("openid", ""), ("openid email phone", "/consent")] {
         let answer = shop.authorize(&cookie, &scope(asked)).await.expect(303);
         assert_eq!(answer.page(), page, "{asked}");
@@ -232,28 +229,6 @@ async fn a_post_becomes_the_same_request_by_get() {
 }
 
 #[tokio::test]
-async fn a_form_carries_the_answer_without_scripts() {
-    let t = T::start().await;
-    let shop = Product::new(&t).await;
-    let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
-    let parameters = with(&shop, &[("response_mode", "form_post"), ("state", "\"><script>&")]);
-    let answer = shop.authorize(&cookie, &parameters).await.expect(200);
-    assert!(answer.header("content-type").starts_with("text/html"));
-    let policy = answer.header("content-security-policy");
-    assert!(policy.contains("form-action 'self' https://shop.example"), "{policy}");
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
-    assert!(answer.text.contains("<form method=\"post\" action=\"https://shop.example/callback\">"));
-    assert!(answer.text.contains("value=\"&quot;&gt;&lt;script&gt;&amp;\""), "{}", answer.text);
-    assert!(answer.text.contains("name=\"iss\"") && answer.text.contains("<button type=\"submit\">"));
-    let code = answer.text.split("name=\"code\" value=\"").nth(1).unwrap().split('"').next().unwrap();
-    t.secret(code);
-    shop.exchange(code).await.expect(200);
-    let error = with(&shop, &[("response_mode", "form_post"), ("prompt", "none")]);
-    let answer = shop.authorize("", &error).await.expect(200);
-    assert!(answer.text.contains("name=\"error\" value=\"login_required\""));
-}
-
-#[tokio::test]
 async fn a_hint_says_which_user_the_client_expects() {
     let t = T::start().await;
     let shop = Product::new(&t).await;
@@ -286,7 +261,7 @@ async fn a_hint_says_which_user_the_client_expects() {
 }
 
 #[tokio::test]
-async fn no_code_is_given_to_a_user_who_is_locked_or_gone() {
+async fn no_code_is_issued_to_a_locked_or_deleted_user() {
     let t = T::start().await;
     let shop = Product::new(&t).await;
     let admin = t.admin().await;

@@ -3,6 +3,7 @@
 use reqwest::Method;
 
 use crate::harness::{ADMIN_PASSWORD, T};
+use crate::jar::unescape;
 use crate::products::{CHALLENGE, Parameters, Product, REDIRECT_URI, VERIFIER, set, settings};
 use tenantry_core::clients::ClientKind;
 use tenantry_core::scopes::TokenScopes;
@@ -112,6 +113,15 @@ const REDIRECTS: [(&str, &[Change<'_>], &str); 42] = [
     ("the nonce twice", &[("+nonce", "another")], "invalid_request"),
 ];
 
+/// What a page of an error says, in words: from its heading to the id of the request.
+fn said(html: &str) -> String {
+    let (_, main) = html.split_once("<h1>").unwrap();
+    let (main, _) = main.split_once("Request ID").unwrap();
+    let text = unescape(main).replace('<', " <");
+    let text = text.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
+    text.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
 fn narrow() -> ClientChange {
     ClientChange { scopes: Some(TokenScopes::parse("openid email")), ..settings() }
 }
@@ -121,7 +131,13 @@ async fn an_invalid_client_or_redirect_uri_is_a_page_and_never_a_redirect() {
     let t = T::start().await;
     let shop = Product::with(&t, ClientKind::Confidential, narrow()).await;
     let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
+    let mut golden = String::new();
     for (name, changes) in PAGES {
+        let mut browser = t.browser();
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(changed(&shop, changes)).finish();
+        let shown = browser.get(&format!("/oauth/authorize?{query}")).await.expect(400);
+        golden.push_str(&format!("{name}: {}\n", said(&shown.text)));
         for cookie in ["", cookie.as_str()] {
             let answer = shop.authorize(cookie, &changed(&shop, changes)).await;
             assert_eq!(answer.status.as_u16(), 400, "{name}: {}", answer.header("location"));
@@ -130,6 +146,7 @@ async fn an_invalid_client_or_redirect_uri_is_a_page_and_never_a_redirect() {
             assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{name}");
         }
     }
+    insta::assert_snapshot!("bad_requests_that_are_pages", golden);
     assert_eq!(t.ask_sql("SELECT count(*) FROM authorization_codes"), [["0"]]);
 }
 
@@ -138,6 +155,7 @@ async fn every_other_fault_goes_back_to_the_client() {
     let t = T::start().await;
     let shop = Product::with(&t, ClientKind::Confidential, narrow()).await;
     let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
+    let mut golden = String::new();
     for (name, changes, error) in REDIRECTS {
         for cookie in ["", cookie.as_str()] {
             let answer = shop.authorize(cookie, &changed(&shop, changes)).await;
@@ -147,8 +165,12 @@ async fn every_other_fault_goes_back_to_the_client() {
             assert!(!answer.returned("error_description").is_empty(), "{name}");
             assert_eq!(answer.returned("state"), "a state", "{name}");
             assert_eq!(answer.returned("iss"), t.app.config.public_url, "{name}");
+            if !cookie.is_empty() {
+                golden.push_str(&format!("{name}: {error}: {}\n", answer.returned("error_description")));
+            }
         }
     }
+    insta::assert_snapshot!("bad_requests_that_go_back", golden);
     // A state that cannot be returned is not.
     for changes in [&[("+state", "another")][..], &[("state", &"s".repeat(4_097))]] {
         let answer = shop.authorize(&cookie, &changed(&shop, changes)).await.expect(303);

@@ -9,9 +9,16 @@ use crate::user_fields::writable;
 
 const JSON: &str = "application/json";
 
-/// What must stay as it is: users, groups and the log.
-async fn state(admin: &Person<'_>) -> (Value, Value, Vec<Value>) {
-    (admin.everybody().await, admin.get("/api/v1/groups").await.expect(200).body, admin.events().await)
+/// What must stay as it is: users, groups, clients and the log.
+async fn state(admin: &Person<'_>) -> (Value, [Value; 2], Vec<Value>) {
+    let of = async |path: &str| admin.get(path).await.expect(200).body;
+    let lists = [of("/api/v1/groups").await, of("/api/v1/clients").await];
+    (admin.everybody().await, lists, admin.events().await)
+}
+
+/// Whoever may use a path: an admin, or the operator.
+fn by<'p, 't>(path: &str, admin: &'p Person<'t>, operator: &'p Person<'t>) -> &'p Person<'t> {
+    if path.starts_with("/operator/") { operator } else { admin }
 }
 
 /// A populated partner and every operation that takes a body.
@@ -19,6 +26,8 @@ async fn populate(t: &T) -> Vec<(Method, &'static str)> {
     let admin = t.admin().await;
     admin.create_group("Editors").await;
     admin.create_with(&with(&new_user("fenna"), json!({ "groups": [1] }))).await;
+    let (client, _) = t.client(1, false).await;
+    t.run_sql(&format!("UPDATE clients SET client_id = 'cl_1_bad' WHERE client_id = '{client}'"));
     vec![
         (Method::POST, "/api/v1/users"),
         (Method::PUT, "/api/v1/users/2"),
@@ -39,6 +48,13 @@ async fn populate(t: &T) -> Vec<(Method, &'static str)> {
         (Method::PUT, "/api/v1/groups/1/permissions"),
         (Method::PUT, "/api/v1/groups/1/wildcards"),
         (Method::POST, "/api/v1/clients"),
+        (Method::PUT, "/api/v1/clients/cl_1_bad"),
+        (Method::PATCH, "/api/v1/clients/cl_1_bad"),
+        (Method::POST, "/api/v1/clients/cl_1_bad/secrets"),
+        (Method::POST, "/operator/v1/clients"),
+        (Method::PUT, "/operator/v1/clients/cl_1_bad"),
+        (Method::PATCH, "/operator/v1/clients/cl_1_bad"),
+        (Method::POST, "/operator/v1/clients/cl_1_bad/secrets"),
         (Method::POST, "/access/v1/evaluation"),
         (Method::POST, "/access/v1/evaluations"),
     ]
@@ -63,12 +79,13 @@ fn assert_clear(response: &TestResponse, status: u16, what: &str) {
 async fn malformed_bodies_are_named_as_such() {
     let t = T::start().await;
     let operations = populate(&t).await;
-    let admin = t.admin().await;
+    let (admin, operator) = (t.admin().await, t.operator().await);
     let before = state(&admin).await;
     let whole = new_user("eve").to_string();
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
     let objects = format!("{}1{}", r#"{"a":"#.repeat(30_000), "}".repeat(30_000));
     for (method, path) in operations {
+        let caller = by(path, &admin, &operator);
         for (body, code) in [
             (String::new(), "empty-body"),
             (" \t\r\n".to_owned(), "empty-body"),
@@ -96,11 +113,11 @@ async fn malformed_bodies_are_named_as_such() {
             let what = format!("{method} {path} {:.60}", body);
             let is_brief = path.ends_with("/forgot-password");
             if is_brief && body.len() > 4 * 1024 {
-                let response = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+                let response = caller.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
                 assert_clear(&response, 413, &what);
                 continue;
             }
-            let response = admin.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
+            let response = caller.send(method.clone(), path, Some(body.into_bytes()), JSON).await;
             assert_clear(&response, 400, &what);
             assert_eq!(response.faults().len(), 1, "{what}: {}", response.text);
             let fault = &response.body["errors"][0];
@@ -116,7 +133,7 @@ async fn malformed_bodies_are_named_as_such() {
             b"{\"firstName\": \"\xed\xa0\x80\"}",
             b"\xff\xfe{\x00}\x00",
         ] {
-            let response = admin.send(method.clone(), path, Some(bytes.to_vec()), JSON).await;
+            let response = caller.send(method.clone(), path, Some(bytes.to_vec()), JSON).await;
             assert_clear(&response, 400, path);
             assert_eq!(response.faults(), [" malformed-json"]);
         }
@@ -128,10 +145,11 @@ async fn malformed_bodies_are_named_as_such() {
 async fn other_content_types_are_refused() {
     let t = T::start().await;
     let operations = populate(&t).await;
-    let admin = t.admin().await;
+    let (admin, operator) = (t.admin().await, t.operator().await);
     let before = state(&admin).await;
     let body = new_user("eve").to_string().into_bytes();
     for (method, path) in operations {
+        let caller = by(path, &admin, &operator);
         for content_type in [
             "",
             "text/plain",
@@ -144,7 +162,7 @@ async fn other_content_types_are_refused() {
             "application/json; charset=utf-16",
             "application/jsonx",
         ] {
-            let response = admin.send(method.clone(), path, Some(body.clone()), content_type).await;
+            let response = caller.send(method.clone(), path, Some(body.clone()), content_type).await;
             assert_clear(&response, 415, &format!("{method} {path} {content_type}"));
         }
     }
@@ -167,13 +185,14 @@ async fn other_content_types_are_refused() {
 async fn twenty_megabytes_are_too_large() {
     let t = T::start().await;
     let operations = populate(&t).await;
-    let admin = t.admin().await;
+    let (admin, operator) = (t.admin().await, t.operator().await);
     let before = state(&admin).await;
     let spaces = vec![b' '; 20 * 1024 * 1024];
     let text =
         with(&new_user("eve"), json!({ "title": "x".repeat(20 * 1024 * 1024) })).to_string().into_bytes();
     for (method, path) in operations {
-        let response = admin.send(method.clone(), path, Some(spaces.clone()), JSON).await;
+        let caller = by(path, &admin, &operator);
+        let response = caller.send(method.clone(), path, Some(spaces.clone()), JSON).await;
         assert_clear(&response, 413, &format!("{method} {path}"));
     }
     assert_clear(&admin.send(Method::POST, "/api/v1/users", Some(text), JSON).await, 413, "a long title");

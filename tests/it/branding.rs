@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::model::PartnerId;
 use tenantry_domain::branding::{self, PageBranding};
-use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::logins::{self, FirstStep, SigningIn};
 use tenantry_domain::tokens::Origin;
 
 use crate::harness::{Person, T, TestResponse, password_of};
@@ -186,7 +186,7 @@ async fn pages_show_it_and_files_are_named_by_their_content() {
         nobody.get(&path.replace("/branding/1/", "/branding/2/")).await.expect(404);
         nobody.get(&path.replace("/branding/1/", "/branding/01/")).await.expect(404);
     }
-    for file in ["1/logo.0.png", "1/logo.png", "1/colours.css", "x/a", "1/a"] {
+    for file in ["1/logo.0.png", "1/logo.png", "1/colors.css", "x/a", "1/a"] {
         nobody.get(&format!("/branding/{file}")).await.expect(404);
     }
     admin.put(PATH, &json!({ "name": "Example", "color": "#0b57d0" })).await.expect(200);
@@ -210,8 +210,9 @@ async fn pages_of_a_user_show_it() {
         origin: Origin { address: [192, 0, 2, 7].into(), user_agent: None },
         is_kept: false,
         previous: None,
+        device: None,
     };
-    let Ok(signed_in) = logins::sign_in(&t.app, signing).await else { panic!("not signed in") };
+    let signed_in = logins::sign_in(&t.app, signing).await.ok().and_then(FirstStep::signed_in).unwrap();
     let page = async |path: &str, cookie: &str| {
         let request = t.anonymous().request(Method::GET, path).header("accept", "text/html");
         request.header("cookie", format!("tenantry={cookie}")).send().await.unwrap().text().await.unwrap()
@@ -233,7 +234,7 @@ async fn pages_of_a_user_show_it() {
 
 /// Who asks for partner after partner learns the names of those that have set a branding, and nothing of the others.
 #[tokio::test]
-async fn partners_without_branding_are_not_told_from_none() {
+async fn partners_without_branding_look_like_unknown_ones() {
     let t = T::start().await;
     let (other, admin) = t.other_partner("beside").await;
     admin.put(PATH, &branding()).await.expect(200);
@@ -265,7 +266,7 @@ async fn the_page_of_a_request_for_a_partner_shows_its_branding() {
         product.get(path, "").await.expect(200).text
     };
     let page = sign_in("1").await;
-    assert!(page.contains("Example Ltd") && page.contains("/branding/1/colours."), "{page}");
+    assert!(page.contains("Example Ltd") && page.contains("/branding/1/colors."), "{page}");
     for other in ["2", "999999"] {
         let page = sign_in(other).await;
         assert!(!page.contains("Example Ltd") && !page.contains("/branding/"), "{other}: {page}");

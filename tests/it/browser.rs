@@ -100,7 +100,7 @@ impl Drop for ChromeDriver {
 pub struct Browser {
     driver: WebDriver,
     // In the order in which they end.
-    _process: ChromeDriver,
+    process: ChromeDriver,
     home: TempDir,
     _slot: SemaphorePermit<'static>,
 }
@@ -142,7 +142,7 @@ impl Browser {
         capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
         let driver =
             WebDriver::new(format!("http://127.0.0.1:{}", process.port), capabilities).await.unwrap();
-        let browser = Self { driver, _process: process, home, _slot: slot };
+        let browser = Self { driver, process, home, _slot: slot };
         browser.wear(1280, Scheme::Light).await;
         browser
     }
@@ -155,6 +155,30 @@ impl Browser {
     /// A command of the Chrome DevTools Protocol.
     pub async fn cdp(&self, method: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(method, parameters).await.unwrap()
+    }
+
+    /// A command of chromedriver that its client does not have (W3C WebDriver §6.3).
+    pub async fn webdriver(&self, path: &str, body: &Value) -> Value {
+        let session = self.driver.session_id();
+        let url = format!("http://127.0.0.1:{}/session/{session}/{path}", self.process.port);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let response = client.post(url).json(body).send().await.unwrap();
+        let (status, mut answer) = (response.status(), response.json::<Value>().await.unwrap());
+        assert!(status.is_success(), "{path}: {answer}");
+        answer["value"].take()
+    }
+
+    /// Plugs in an authenticator with passkeys, which finds its user there and willing (WebAuthn §11).
+    pub async fn plug_in_authenticator(&self) -> String {
+        let authenticator = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "isUserConsenting": true,
+        });
+        self.webdriver("webauthn/authenticator", &authenticator).await.as_str().unwrap().to_owned()
     }
 
     /// Makes the window so wide, with these colors.
@@ -266,7 +290,9 @@ impl Browser {
             self.url().await
         );
         let entries = self.driver.browser_log().await.unwrap();
-        entries.into_iter().map(|entry| entry.message).filter(|line| !line.starts_with(&page)).collect()
+        let lines = entries.into_iter().map(|entry| entry.message);
+        // Chromium's own pages have errors as well.
+        lines.filter(|line| !line.starts_with(&page) && !line.starts_with("chrome://")).collect()
     }
 
     /// Writes a picture of the whole page to `target/screenshots/`.

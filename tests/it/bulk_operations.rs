@@ -553,7 +553,7 @@ async fn the_sessions_of_a_revoked_client_end_in_steps() {
 
 /// Whoever asked may go away.
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_stop_it() {
+async fn a_disconnected_client_does_not_stop_it() {
     let t = T::start().await;
     let admin = t.admin().await;
     seed(&t, 1, "seed", MANY, Vec::new()).await;

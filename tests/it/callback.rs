@@ -37,12 +37,21 @@ pub struct Callback {
 
 impl Callback {
     pub async fn listen() -> Self {
+        Self::answering("200 OK").await
+    }
+
+    /// One that shows nothing: the browser stays where it is.
+    pub async fn silent() -> Self {
+        Self::answering("204 No Content").await
+    }
+
+    async fn answering(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, address, tell.clone()));
+                tokio::spawn(answer(stream, address, status, tell.clone()));
             }
         });
         Self { address, told }
@@ -59,7 +68,12 @@ impl Callback {
     }
 }
 
-async fn answer(mut stream: TcpStream, address: SocketAddr, tell: mpsc::UnboundedSender<Back>) -> Option<()> {
+async fn answer(
+    mut stream: TcpStream,
+    address: SocketAddr,
+    status: &str,
+    tell: mpsc::UnboundedSender<Back>,
+) -> Option<()> {
     let mut read = Vec::new();
     let (head, body) = loop {
         let mut buffer = [0; 4096];
@@ -76,10 +90,10 @@ async fn answer(mut stream: TcpStream, address: SocketAddr, tell: mpsc::Unbounde
     let mut words = head.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let page = "<!doctype html><html lang=\"en\"><title>Back</title><p id=\"back\">Welcome back.</p></html>";
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}",
-        page.len()
-    );
+    let page = if status.starts_with("204") { "" } else { page };
+    let length = if page.is_empty() { String::new() } else { format!("content-length: {}\r\n", page.len()) };
+    let answer =
+        format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\n{length}connection: close\r\n\r\n{page}");
     let _ = stream.write_all(answer.as_bytes()).await;
     let url = Url::parse(&format!("http://{address}{target}")).unwrap();
     if url.path() != "/favicon.ico" {

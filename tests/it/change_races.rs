@@ -44,7 +44,7 @@ async fn one_key_at_two_processes_does_the_work_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_are_counted_once_however_often_they_come_and_go() {
+async fn members_are_counted_once_however_often_they_are_added_and_removed() {
     if !is_postgres() {
         return;
     }

@@ -4,17 +4,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use tenantry_core::clients::ClientKind;
-use tenantry_core::model::{PartnerId, UserId};
-use tenantry_core::scopes::TokenScopes;
+use tenantry_core::model::PartnerId;
 use tenantry_domain::client_changes::{ClientChange, NewClient};
-use tenantry_domain::{consents, tokens, unit};
-use tenantry_http::cors::CorsOrigins;
-use tenantry_store::access::{Member, Within, system_within};
-use tenantry_store::engine::tx::Tx;
 
+use crate::consents;
 use crate::databases::is_postgres;
 use crate::fixtures::with;
-use crate::harness::{T, TestResponse, password_of};
+use crate::harness::{Person, T, TestResponse, password_of};
 
 /// A client with this redirect URI.
 pub fn with_uri(kind: ClientKind, uri: &str) -> NewClient {
@@ -26,26 +22,17 @@ pub fn with_uri(kind: ClientKind, uri: &str) -> NewClient {
     NewClient { kind, settings }
 }
 
-/// A user of partner 1 allows a client everything.
-pub async fn consent(t: &T, user_id: i64, client_id: &str) {
-    let client_id = client_id.to_owned();
-    let grant = move |tx: &mut Tx<'_, Within>| {
-        consents::grant(tx, UserId(user_id), &client_id, TokenScopes::ALL_OPENID)
-    };
-    unit::write(&t.app.store, &system_within(PartnerId(1)), grant).await.unwrap();
-}
-
 /// A row in every table of clients: a product client for one partner, and what a user allows a client.
-pub async fn populate(t: &T, user_id: i64, client_id: &str) {
+pub async fn populate(t: &T, person: &Person<'_>, client_id: &str) {
     let mut new = with_uri(ClientKind::Confidential, "https://shop.example/cb");
     new.settings.partners = Some(Some(vec![PartnerId(1)]));
     t.product_client(new).await;
-    consent(t, user_id, client_id).await;
+    consents::consent(t, person, client_id).await;
 }
 
-const CLIENTS: &str = "/api/v1/clients";
+pub const CLIENTS: &str = "/api/v1/clients";
 const ANY: &str = "/operator/v1/clients";
-const URI: &str = "https://shop.example/cb";
+pub const URI: &str = "https://shop.example/cb";
 
 /// The `client_id` and the secret of a client that was just made.
 fn credentials(t: &T, answer: &TestResponse) -> (String, String) {
@@ -83,7 +70,7 @@ async fn an_admin_makes_changes_and_deletes_a_client() {
         "redirectUris": [URI], "postLogoutRedirectUris": [], "grants": ["authorization_code", "refresh_token"],
         "scopes": ["openid", "profile", "email", "phone", "groups", "partner", "offline_access"],
         "idTokenAlg": "RS256", "tokenEndpointAuthMethod": "client_secret",
-        "requireConsent": true, "requirePkce": true, "partners": null,
+        "requireConsent": true, "requirePkce": true, "passwordWithoutSecondFactor": false, "partners": null,
         "secrets": shown.body["secrets"], "createdAt": shown.body["createdAt"], "updatedAt": shown.body["createdAt"],
     });
     assert_eq!(shown.body, expected);
@@ -403,7 +390,7 @@ async fn a_client_has_only_the_grants_and_scopes_it_is_registered_for() {
 }
 
 /// A session that was opened through a product client, as one by authorization code is.
-async fn session_of(t: &T, username: &str, client_id: &str) -> String {
+pub async fn session_of(t: &T, username: &str, client_id: &str) -> String {
     let password = password_of(username);
     let form = [("grant_type", "password"), ("username", username), ("password", &*password)];
     let token = t.token(&form).await.expect(200).body["access_token"].as_str().unwrap().to_owned();
@@ -515,136 +502,4 @@ async fn client_ids_of_the_old_form_are_good() {
     assert_eq!((knock(&t, &client).await, knock_by_form(&t, &client).await), (200, 200));
     admin.delete(&format!("{CLIENTS}/{}", client.0)).await.expect(204);
     robot.get("/api/v1/users/").await.expect(401);
-}
-
-#[tokio::test]
-async fn a_consent_is_kept_until_it_is_withdrawn_or_its_user_or_client_is_gone() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let (mia, _) = t.member("mia").await;
-    let count = || t.ask_sql("SELECT count(*) FROM consents")[0][0].clone();
-    let made = t.new_client(1, with_uri(ClientKind::Confidential, URI)).await;
-    let (id, member) = (made.0.clone(), t.login("mia", &password_of("mia")).await);
-    consent(&t, mia, &id).await;
-    consent(&t, mia, &id).await;
-    assert_eq!(count(), "1");
-    t.clock.advance(1);
-    let token = session_of(&t, "mia", &id).await;
-    t.bearer(&token).get("/api/v1/users/self").await.expect(200);
-    let caller = tokens::authenticate(&t.app, member.token.as_deref().unwrap()).await.unwrap();
-    let scope = Member::of(caller).unwrap();
-    let listed = t.app.store.scan(&scope, |tx| consents::list_own(tx, None, 10)).await.unwrap();
-    assert_eq!(
-        (listed.len(), listed[0].client_id.as_str(), listed[0].client_name.as_str()),
-        (1, &*id, "shop")
-    );
-    assert_eq!(listed[0].scopes, TokenScopes::ALL_OPENID);
-    let withdraw = {
-        let id = id.clone();
-        move |tx: &mut Tx<'_, Member>| consents::withdraw_own(tx, &id)
-    };
-    unit::write(&t.app.store, &scope, withdraw.clone()).await.unwrap();
-    assert_eq!(count(), "0");
-    t.bearer(&token).get("/api/v1/users/self").await.expect(401);
-    member.get("/api/v1/users/self").await.expect(200);
-    unit::write(&t.app.store, &scope, withdraw).await.unwrap_err();
-    let kinds: Vec<_> = admin.events().await.iter().map(|event| event["type"].clone()).collect();
-    for (kind, count) in [("consent.granted", 1), ("consent.withdrawn", 1)] {
-        assert_eq!(kinds.iter().filter(|known| *known == kind).count(), count, "{kind}");
-    }
-    // It goes with the client, and with the user.
-    consent(&t, mia, &id).await;
-    admin.delete(&format!("{CLIENTS}/{id}")).await.expect(204);
-    assert_eq!(count(), "0");
-    let (id, _) = t.new_client(1, with_uri(ClientKind::Confidential, URI)).await;
-    consent(&t, mia, &id).await;
-    admin.delete(&format!("/api/v1/users/{mia}")).await.expect(204);
-    assert_eq!(count(), "0");
-}
-
-/// Scripts of an origin that some client is sent back to may use the endpoints that browsers need, and nothing else.
-#[tokio::test]
-async fn origins_of_redirect_uris_may_use_the_token_endpoint() {
-    let t = T::start().await;
-    let admin = t.admin().await;
-    let (id, _) = t.new_client(1, with_uri(ClientKind::Public, "https://SPA.example:443/cb")).await;
-    let ask = async |method: Method, path: &str, origin: &str| {
-        let mut request = t.anonymous().request(method.clone(), path).header("origin", origin);
-        if method == Method::OPTIONS {
-            request = request
-                .header("access-control-request-method", "POST")
-                .header("access-control-request-headers", "authorization,content-type");
-        }
-        let response = request.send().await.unwrap();
-        let header = |name: &str| {
-            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-        };
-        assert_eq!(header("access-control-allow-credentials"), "", "{path}");
-        if header("access-control-allow-origin").is_empty() {
-            return String::new();
-        }
-        assert!(header("vary").to_ascii_lowercase().contains("origin"), "{path}");
-        if method == Method::OPTIONS {
-            assert_eq!(header("access-control-allow-headers"), "authorization,content-type");
-        }
-        header("access-control-allow-origin")
-    };
-    let spa = "https://spa.example";
-    for method in [Method::OPTIONS, Method::POST] {
-        for path in ["/oauth/token", "/oauth/revoke"] {
-            assert_eq!(ask(method.clone(), path, spa).await, spa, "{method} {path}");
-            for other in
-                ["https://evil.example", "http://spa.example", "https://spa.example:8443", "null", "x"]
-            {
-                assert_eq!(ask(method.clone(), path, other).await, "", "{method} {path} {other}");
-            }
-        }
-        for path in ["/oauth/introspect", "/api/v1/users", "/api/v1/clients", "/"] {
-            assert_eq!(ask(method.clone(), path, spa).await, "", "{method} {path}");
-        }
-    }
-    // Until the URI is gone, or the client.
-    let path = format!("{CLIENTS}/{id}");
-    admin.patch(&path, &json!({ "redirectUris": ["https://new.example/cb"] })).await.expect(200);
-    assert_eq!(ask(Method::POST, "/oauth/token", spa).await, "");
-    assert_eq!(ask(Method::POST, "/oauth/token", "https://new.example").await, "https://new.example");
-    admin.delete(&path).await.expect(204);
-    assert_eq!(ask(Method::POST, "/oauth/token", "https://new.example").await, "");
-}
-
-/// The setting for the whole server stands beside them.
-#[tokio::test]
-async fn origins_of_the_setting_and_of_redirect_uris_are_both_allowed() {
-    let t = T::with(|config| {
-        config.cors_origins = CorsOrigins::These(vec![String::from("https://app.example")]);
-    })
-    .await;
-    t.new_client(1, with_uri(ClientKind::Public, "https://spa.example/cb")).await;
-    for (path, origin, allowed, credentials) in [
-        ("/oauth/token", "https://app.example", true, "true"),
-        ("/oauth/token", "https://spa.example", true, ""),
-        ("/api/v1/users", "https://app.example", true, "true"),
-        ("/api/v1/users", "https://spa.example", false, ""),
-    ] {
-        for method in [Method::OPTIONS, Method::POST] {
-            let request = t
-                .anonymous()
-                .request(method.clone(), path)
-                .header("origin", origin)
-                .header("access-control-request-method", "POST");
-            let response = request.send().await.unwrap();
-            let header = |name: &str| {
-                response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
-            };
-            let expected = if allowed { origin } else { "" };
-            assert_eq!(header("access-control-allow-origin"), expected, "{method} {path}");
-            if allowed {
-                assert_eq!(
-                    header("access-control-allow-credentials"),
-                    credentials,
-                    "{method} {path} {origin}"
-                );
-            }
-        }
-    }
 }

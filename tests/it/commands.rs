@@ -70,6 +70,20 @@ fn every_command(home: &Home) {
     assert_eq!(home.json("user reset-password bob"), json!({ "userId": 3, "mail": "queued" }));
     let reset = home.command("user reset-password bob --print-password").done();
     assert!(reset.starts_with("userId: 3\npassword: "), "{reset}");
+    assert_eq!(home.json("user factors list bob"), json!([]));
+    assert_eq!(home.json("user factors remove bob"), json!({ "userId": 3, "removed": 0 }));
+    assert_eq!(
+        home.command("user factors remove bob --factor totp").refused(1),
+        "tenantry: factor not found"
+    );
+    let policy = home.json("partner policy 2");
+    assert_eq!(json!([policy["secondFactor"], policy["effectiveSecondFactor"]]), json!(["off", "optional"]));
+    let policy = home.json("partner policy 2 --require-second-factor admins --password-rules nist");
+    assert_eq!(json!([policy["effectiveSecondFactor"], policy["passwordPolicy"]]), json!(["admins", "nist"]));
+    let bad = home.command("partner policy 2 --require-second-factor all --password-rules weak").refused(1);
+    assert_eq!(bad.lines().count(), 2, "{bad}");
+    home.json("partner policy 2 --require-second-factor off --password-rules server");
+    assert_eq!(home.command("partner policy 99").refused(1), "tenantry: partner not found");
     assert_eq!(home.json("user delete bob"), json!({ "userId": 3, "deleted": true }));
     assert_eq!(home.command("user get bob").refused(1), "tenantry: user not found");
 

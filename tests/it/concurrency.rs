@@ -21,14 +21,17 @@ pub fn tally(statuses: impl IntoIterator<Item = u16>) -> BTreeMap<u16, usize> {
 pub async fn responses<F: Future<Output = TestResponse>>(
     requests: impl IntoIterator<Item = F>,
 ) -> Vec<TestResponse> {
-    let mut waiting: Vec<_> = requests.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<TestResponse>> = waiting.iter().map(|_| None).collect();
+    together(requests).await
+}
+
+/// Runs all of these at once and gives their results in order.
+pub async fn together<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = all.into_iter().map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
-        for (request, response) in
-            waiting.iter_mut().zip(&mut done).filter(|(_, response)| response.is_none())
-        {
-            if let Poll::Ready(ready) = request.as_mut().poll(cx) {
-                *response = Some(ready);
+        for (future, result) in waiting.iter_mut().zip(&mut done).filter(|(_, result)| result.is_none()) {
+            if let Poll::Ready(ready) = future.as_mut().poll(cx) {
+                *result = Some(ready);
             }
         }
         if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }

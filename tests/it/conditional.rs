@@ -163,23 +163,22 @@ async fn a_write_with_an_old_tag_is_refused_and_changes_nothing() {
     let group = admin.create_group("Editors").await;
     let user = format!("/api/v1/users/{id}");
     let group = format!("/api/v1/groups/{group}");
+    let operator = t.operator().await;
+    let client = format!("/api/v1/clients/{}", t.client(1, false).await.0);
+    let of_partner = format!("/operator/v1/clients/{}", t.client(1, false).await.0);
+    let made = json!({ "name": "Product", "redirectUris": ["https://shop.example/cb"] });
+    let product = operator.post("/operator/v1/clients", &made).await.expect(201);
+    t.secret(product.body["clientSecret"].as_str().unwrap());
+    let product = product.header("location").to_owned();
+    let whole = || vec![Method::PUT, Method::PATCH, Method::DELETE];
     for (person, path, read, body, methods) in [
         (&fenna, "/users/self", "/self", json!({ "title": "B" }), vec![Method::PATCH]),
         (&fenna, "/self/update", "/self", json!({ "title": "C" }), vec![Method::PUT]),
-        (
-            &admin,
-            user.as_str(),
-            user.as_str(),
-            json!({ "title": "A" }),
-            vec![Method::PUT, Method::PATCH, Method::DELETE],
-        ),
-        (
-            &admin,
-            &group,
-            &group,
-            json!({ "description": "D" }),
-            vec![Method::PUT, Method::PATCH, Method::DELETE],
-        ),
+        (&admin, user.as_str(), user.as_str(), json!({ "title": "A" }), whole()),
+        (&admin, &group, &group, json!({ "description": "D" }), whole()),
+        (&admin, &client, &client, json!({ "name": "Robot 2" }), whole()),
+        (&operator, &of_partner, &of_partner, json!({ "name": "Robot 3" }), whole()),
+        (&operator, &product, &product, json!({ "name": "Product 2" }), whole()),
     ] {
         for method in methods {
             let before = person.get(read).await.expect(200);
@@ -225,6 +224,35 @@ async fn a_write_with_an_old_tag_is_refused_and_changes_nothing() {
                 }
             }
         }
+    }
+}
+
+/// A secret is added to, and removed from, the client that was read.
+#[tokio::test]
+async fn a_change_of_the_secrets_with_an_old_tag_is_refused() {
+    let t = T::start().await;
+    let (admin, operator) = (t.admin().await, t.operator().await);
+    let client = t.client(1, false).await.0;
+    for (person, path) in
+        [(&admin, format!("/api/v1/clients/{client}")), (&operator, format!("/operator/v1/clients/{client}"))]
+    {
+        let secrets = format!("{path}/secrets");
+        let before = person.get(&path).await.expect(200);
+        let (old, nothing) = ("\"c0-0\"", json!({}));
+        send(person, Method::POST, &secrets, ("if-match", old), Some(&nothing)).await.expect(412);
+        let first = before.body["secrets"][0]["secretId"].as_i64().unwrap();
+        send(person, Method::DELETE, &format!("{secrets}/{first}"), ("if-match", old), None)
+            .await
+            .expect(412);
+        assert_eq!(person.get(&path).await.expect(200).body, before.body);
+        let known = ("if-match", before.header("etag"));
+        let added = send(person, Method::POST, &secrets, known, Some(&nothing)).await.expect(201);
+        t.secret(added.body["clientSecret"].as_str().unwrap());
+        // The client has changed: what was known before is old by now.
+        assert_ne!(added.header("etag"), before.header("etag"));
+        send(person, Method::DELETE, &format!("{secrets}/{first}"), known, None).await.expect(412);
+        let known = ("if-match", added.header("etag"));
+        send(person, Method::DELETE, &format!("{secrets}/{first}"), known, None).await.expect(204);
     }
 }
 

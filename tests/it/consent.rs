@@ -100,7 +100,7 @@ async fn a_person_is_asked_once_and_goes_back_with_a_code() {
 }
 
 #[tokio::test]
-async fn whoever_refuses_goes_back_without() {
+async fn a_refused_consent_returns_access_denied() {
     let t = T::start().await;
     t.member("fenna").await;
     let client_id = shop(&t, "Shop").await;
@@ -161,7 +161,7 @@ async fn a_request_that_is_not_ours_or_too_old_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_product_client_asks_nobody() {
+async fn a_product_client_needs_no_consent() {
     let t = T::start().await;
     t.member("fenna").await;
     let (_, other) = t.other_partner("acme").await;

@@ -150,7 +150,7 @@ async fn populate(t: &T) -> Hands {
     let logo = Some(crate::branding::png());
     admin.send(reqwest::Method::PUT, "/api/v1/branding/logo", logo, "image/png").await.expect(200);
     // A member with two passwords in the history; a user who never logged in and whose mail still waits.
-    let (mia, member) = t.member("mia").await;
+    let (_, member) = t.member("mia").await;
     let access = member.token.clone().unwrap();
     let login =
         t.token(&[("grant_type", "password"), ("username", "mia"), ("password", &password_of("mia"))]).await;
@@ -171,8 +171,9 @@ async fn populate(t: &T) -> Hands {
         origin: Origin { address: [192, 0, 2, 7].into(), user_agent: Some(String::from("a browser")) },
         is_kept: true,
         previous: None,
+        device: None,
     };
-    let signed_in = logins::sign_in(&t.app, signing).await.unwrap();
+    let signed_in = logins::sign_in(&t.app, signing).await.unwrap().signed_in().unwrap();
     let code = AuthorizationCode {
         client_id: String::from("a client"),
         user_id: signed_in.user_id,
@@ -204,6 +205,27 @@ async fn populate(t: &T) -> Hands {
     let leftover = format!("INSERT INTO permission_changes VALUES (1, {}, 1, 2, 1, 1)", group + 1);
     behind.execute_batch(&leftover).unwrap();
     behind.execute_batch("INSERT INTO large_units VALUES (1, 'somebody', 1)").unwrap();
+    // Second factors, and since when the server requires one.
+    for (table, values) in [
+        ("totp_secrets", "'sealed.AAAA', 60000000, 1, 2, 3"),
+        ("recovery_codes", "'hash', 1, 0"),
+        ("remembered_devices", "'hash', 1, 4000000000000"),
+    ] {
+        let insert = format!(
+            "INSERT INTO {table} SELECT u.pid, u.user_id, {values} FROM users u WHERE u.username = 'quote'"
+        );
+        behind.execute_batch(&insert).unwrap();
+    }
+    // A passkey, its credential, and a challenge that was answered.
+    for insert in [
+        "INSERT INTO passkeys SELECT u.pid, u.user_id, 'k-1', 'Y3JlZA', 'aGFuZGxl', 'a2V5', 7, 'internal hybrid', 1, 1, \
+         'Zoë’s phone', 1, 2 FROM users u WHERE u.username = 'quote'",
+        "INSERT INTO passkey_credentials SELECT 'hash', u.pid, u.user_id, 'k-1' FROM users u WHERE u.username = 'quote'",
+        "INSERT INTO passkey_challenges VALUES (1, 'challenge', 4000000000000)",
+    ] {
+        behind.execute_batch(insert).unwrap();
+    }
+    behind.execute_batch("INSERT INTO second_factor_floors VALUES (2, 1800000000000)").unwrap();
     drop(behind);
     let key = admin.request(reqwest::Method::POST, "/api/v1/users").header("idempotency-key", "k-2");
     assert_eq!(key.json(&new_user("once")).send().await.unwrap().status(), 201);
@@ -232,7 +254,7 @@ async fn populate(t: &T) -> Hands {
     operator.patch(&format!("/operator/v1/partners/{pid}"), &json!({ "suspended": true })).await.expect(200);
     let client = t.client(1, true).await;
     t.technical_account(&client).await;
-    clients::populate(t, mia, &client.0).await;
+    clients::populate(t, &member, &client.0).await;
     // By an address that is nobody's, for the limit per address.
     assert_eq!(t.try_login("nobody-here", "wrong").await.status, 400);
     assert_eq!(t.try_login("mia", "wrong").await.status, 400);
@@ -325,7 +347,7 @@ fn without_login_times(users: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn everything_goes_over_and_back() {
+async fn everything_survives_a_copy_there_and_back() {
     let (t, from) = on_sqlite().await;
     let hands = populate(&t).await;
     let before = without_login_times(&t.admin().await.everybody().await);

@@ -265,3 +265,56 @@ async fn no_secret_is_in_any_event() {
     }
     assert!(!log.contains("$argon2") && !log.to_lowercase().contains("sha256"));
 }
+
+/// What belongs to no partner: product clients and keys.
+#[tokio::test]
+async fn events_of_the_server_are_the_operators() {
+    let t = T::start().await;
+    let (operator, admin) = (t.operator().await, t.admin().await);
+    let path = "/operator/v1/events";
+    assert_eq!(operator.get(path).await.expect(200).body["total"], 0);
+    let client = json!({ "name": "Shop", "redirectUris": ["https://shop.example/cb"] });
+    let made = operator.post("/operator/v1/clients", &client).await.expect(201).body;
+    t.secret(made["clientSecret"].as_str().unwrap());
+    // The first key for ID tokens is made in the background; whoever fetches the keys waits for it.
+    operator.get("/oauth/jwks").await.expect(200);
+    let id = made["clientId"].as_str().unwrap();
+    operator.delete(&format!("/operator/v1/clients/{id}")).await.expect(204);
+    let all = operator.get(path).await.expect(200);
+    let kinds: Vec<_> = all.list().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["client.created", "key.created", "client.revoked"]);
+    assert_eq!(all.list()[0]["after"]["clientId"], id);
+    assert_eq!((&all.list()[0]["userId"], &all.list()[1]["actor"]), (&Value::Null, &json!("system")));
+    assert!(all.list()[0]["actor"].as_str().unwrap().starts_with("operator"), "{}", all.list()[0]);
+    // Paged and filtered as a partner's.
+    let mut next = format!("{path}?pageSize=1&descending=true");
+    let mut paged = Vec::new();
+    while !next.is_empty() {
+        let page = operator.get(&next).await.expect(200);
+        assert_eq!(page.body["total"], 3);
+        paged.extend(page.list().to_vec());
+        next = page.header("link").split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+    }
+    paged.reverse();
+    assert_eq!(paged, all.list());
+    let filtered = operator.get(&format!("{path}?type=key.created")).await.expect(200);
+    assert_eq!((filtered.list().len(), &filtered.list()[0]), (1, &all.list()[1]));
+    for bad in ["pid=0", "pid=x", "type=x", "page=-1", "cursor=x", "search=x"] {
+        operator.get(&format!("{path}?{bad}")).await.expect(400);
+    }
+    // Those of a partner; also of one that is gone.
+    let theirs = operator.get(&format!("{path}?pid=1&pageSize=1000")).await.expect(200);
+    assert_eq!(theirs.list(), admin.events().await);
+    let (pid, _) = t.other_partner("other").await;
+    operator.delete(&format!("/operator/v1/partners/{pid}?force=true")).await.expect(204);
+    let theirs = operator.get(&format!("{path}?pid={pid}&type=partner.deleted")).await.expect(200);
+    assert_eq!(theirs.list().len(), 1);
+    // A cursor of one list is no good for another.
+    let page = operator.get(&format!("{path}?pageSize=1")).await.expect(200);
+    let cursor = page.header("link").split(['<', '>']).nth(1).unwrap().to_owned();
+    operator.get(&format!("{cursor}&pid=1")).await.expect(400);
+    for event in all.list() {
+        assert!(!admin.events().await.contains(event));
+    }
+    admin.get(path).await.expect(401);
+}

@@ -169,7 +169,7 @@ async fn an_update_keeps_the_rules_of_a_change() {
 }
 
 #[tokio::test]
-async fn many_rows_with_repetitions_are_told_as_they_are_done() {
+async fn many_rows_with_duplicates_are_reported_as_they_are_stored() {
     let t = T::start().await;
     let admin = t.admin().await;
     let row = |n: usize, title: &str| {
@@ -207,7 +207,7 @@ async fn many_rows_with_repetitions_are_told_as_they_are_done() {
 }
 
 #[test]
-fn the_command_skips_updates_and_tells_which() {
+fn the_command_skips_updates_and_lists_them() {
     let home = Home::new();
     assert_eq!(home.serve().terminate().code, Some(0));
     std::fs::write(home.path().join("first.ndjson"), field_file("F25-first.ndjson")).unwrap();

@@ -110,7 +110,7 @@ async fn wrong_guesses_are_counted_and_after_the_fifth_nothing_is_computed() {
 }
 
 #[tokio::test]
-async fn one_over_the_bounds_is_refused_until_it_is_reset_and_locks_nobody() {
+async fn a_hash_over_the_bounds_is_refused_until_reset_and_locks_no_account() {
     let t = start().await;
     let dear = EXPENSIVE.replace("$09$", "$14$");
     let mut row = new_user("bea");

@@ -333,7 +333,7 @@ fn a_log_file_that_cannot_be_opened_is_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_database_beside_what_another_one_has_left_is_told() {
+async fn an_empty_database_beside_remains_of_another_is_reported() {
     let what = "has the database been lost, or is another volume mounted?";
     let (home, database) = (Home::new(), Database::blank());
     let server = serve(&home, &database, Stdio::piped(), &[]).unwrap();

@@ -72,6 +72,39 @@ async fn the_response_and_its_work_reveal_nothing() {
     assert_eq!(mailed(&t).await.len(), 1);
 }
 
+/// The page is the same for everybody, before and after, and nothing is looked up or hashed.
+#[tokio::test]
+async fn the_page_and_its_work_reveal_nothing() {
+    let t = T::with(|config| config.forgot_password_per_address = 1_000).await;
+    t.member("fenna").await;
+    let admin = t.admin().await;
+    admin.create_with(&with(&new_user("ina"), json!({ "status": "INACTIVE" }))).await;
+    let hashes = t.app.hasher.computed();
+    let mut shapes = Vec::new();
+    let mut rows = 0;
+    for who in
+        ["fenna", "fenna@example.com", "nobody", "nobody@example.com", "ina", "not a username", "a\u{1}b"]
+    {
+        // What may be an address or a username is looked up as both.
+        rows += if who.contains('@') { 2 } else { 1 };
+        let mut browser = t.browser();
+        let page = browser.get("/forgot-password").await.expect(200);
+        let shown = browser.submit(&page, &[("who", who)]).await;
+        shown.expect_to("/forgot-password?sent=1");
+        let own = ["x-request-id", "date"];
+        let headers = shown.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+        let headers: Vec<_> = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let waiting = t.ask_sql("SELECT count(*) FROM password_requests");
+        assert_eq!(waiting, [[rows.to_string()]], "{who}: nothing is looked up before the answer");
+        let page = browser.follow(shown).await.expect(200);
+        let id = page.header("x-request-id").to_owned();
+        shapes.push((headers, page.text.replace(&id, "")));
+    }
+    assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{shapes:#?}");
+    assert_eq!(t.app.hasher.computed(), hashes);
+    assert_eq!(mailed(&t).await.len(), 1, "one mail, for the owner");
+}
+
 #[tokio::test]
 async fn bad_requests_say_what_is_wrong() {
     let t = T::start().await;
@@ -151,7 +184,7 @@ async fn the_old_password_works_until_the_temporary_one_is_used() {
 }
 
 #[tokio::test]
-async fn an_unused_temporary_password_ends_by_itself_or_with_the_next_change() {
+async fn an_unused_temporary_password_expires_or_ends_with_the_next_change() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     ask(&t, json!({ "username": "fenna" })).await.expect(202);

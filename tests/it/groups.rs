@@ -235,7 +235,7 @@ async fn c_a_name_is_unique_in_the_partner_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn c_b19_what_is_wrong_with_a_group_is_told() {
+async fn c_b19_errors_of_a_group_are_reported() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -405,7 +405,7 @@ async fn c_groups_are_sorted_searched_and_paged() {
 }
 
 #[tokio::test]
-async fn c_large_groups_and_many_groups_are_streamed_whole() {
+async fn c_large_groups_and_many_groups_are_streamed_completely() {
     let t = T::start().await;
     let admin = t.admin().await;
     for n in 0..120 {

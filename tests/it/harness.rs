@@ -70,6 +70,9 @@ fn capture_log() {
     });
 }
 
+/// Values that must not be in any log line.
+pub type Secrets = Arc<Mutex<Vec<String>>>;
+
 /// A running server.
 pub struct T {
     pub app: App,
@@ -79,7 +82,7 @@ pub struct T {
     pub dir: Arc<TempDir>,
     pub database: Arc<Database>,
     http: reqwest::Client,
-    secrets: Mutex<Vec<String>>,
+    secrets: Secrets,
     log_start: usize,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -160,7 +163,7 @@ impl T {
             dir,
             database,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            secrets: Mutex::default(),
+            secrets: Secrets::default(),
             log_start,
             stop: Some(stop),
         }
@@ -216,6 +219,11 @@ impl T {
     /// What the database answers to SQL, as text, row by row.
     pub fn ask_sql(&self, sql: &str) -> Vec<Vec<String>> {
         self.database.ask(self.dir.path(), sql)
+    }
+
+    /// Where values are noted that must not be in any log line.
+    pub fn secrets(&self) -> Secrets {
+        Arc::clone(&self.secrets)
     }
 
     /// A value that must not be in any log line.
@@ -431,6 +439,13 @@ impl Drop for T {
             let _ = stop.send(());
         }
         if std::thread::panicking() {
+            // A test is told that the database cannot be reached; the log alone says why.
+            if let Ok(log) = LOG.lock() {
+                let log = String::from_utf8_lossy(&log[self.log_start..]);
+                log.lines()
+                    .filter(|line| line.contains("cannot be reached"))
+                    .for_each(|line| eprintln!("{line}"));
+            }
             return;
         }
         let log = LOG.lock().unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use tenantry_core::clock::{DAY, HOUR};
 
-use crate::fixtures::{ids, with};
+use crate::fixtures::{ids, with, without};
 use crate::harness::{Person, T, TestResponse, new_user, password_of};
 
 async fn send(person: &Person<'_>, path: &str, key: &str, body: &Value) -> TestResponse {
@@ -40,7 +40,70 @@ async fn posts(admin: &Person<'_>) -> Vec<(String, Value, u16)> {
         (format!("/api/v1/users/{}/restore", gone["userId"]), Value::Null, 200),
         (String::from("/api/v1/groups"), json!({ "name": "New" }), 201),
         (String::from("/api/v1/groups/bulk-delete"), json!([group]), 204),
+        (
+            String::from("/api/v1/clients"),
+            json!({ "name": "New", "kind": "public", "redirectUris": [URI] }),
+            201,
+        ),
     ]
+}
+
+const URI: &str = "https://new.example/cb";
+
+/// What may not differ of two responses, but for a secret, which is in the first one alone.
+fn shape_without_secret(response: &TestResponse) -> (u16, Value, String, String, bool) {
+    let header = |name: &str| response.header(name).to_owned();
+    let body = without(&response.body, &["clientSecret"]);
+    let is_secret = response.body.get("clientSecret").is_some();
+    (response.status.as_u16(), body, header("location"), header("etag"), is_secret)
+}
+
+/// Clients and their secrets, of admins and operators: made once, with one secret, which is told once.
+#[tokio::test]
+async fn clients_are_made_once_and_their_secret_is_told_once() {
+    let t = T::start().await;
+    let (admin, operator) = (t.admin().await, t.operator().await);
+    let client = t.client(1, false).await.0;
+    let other = t.client(1, false).await.0;
+    let shop = json!({ "name": "Shop", "redirectUris": [URI] });
+    let all = [
+        (&admin, String::from("/api/v1/clients"), shop.clone()),
+        (&admin, format!("/api/v1/clients/{client}/secrets"), json!({})),
+        (&operator, String::from("/operator/v1/clients"), shop.clone()),
+        (&operator, String::from("/operator/v1/clients"), with(&shop, json!({ "pid": 1 }))),
+        (&operator, format!("/operator/v1/clients/{other}/secrets"), json!({})),
+    ];
+    let mut first = Vec::new();
+    for (n, (person, path, body)) in all.iter().enumerate() {
+        let response = send(person, path, &format!("key-{n}"), body).await.expect(201);
+        t.secret(response.body["clientSecret"].as_str().unwrap());
+        let (status, body, location, tag, is_secret) = shape_without_secret(&response);
+        assert!(is_secret, "{path}");
+        first.push((status, body, location, tag, false));
+    }
+    let state = async |t: &T| {
+        let operator = t.operator().await;
+        let of = async |path: &str| operator.get(path).await.expect(200).body;
+        let events = t.ask_sql("SELECT count(*) FROM events WHERE kind LIKE 'client.%'");
+        (of("/operator/v1/clients").await, of("/operator/v1/clients?pid=1").await, events)
+    };
+    let before = state(&t).await;
+    let tokens = [&admin, &operator].map(|person| person.token.clone().unwrap());
+    let paths: Vec<_> = all.iter().map(|(_, path, body)| (path.clone(), body.clone())).collect();
+    let again = async |t: &T| {
+        for (n, (path, body)) in paths.iter().enumerate() {
+            let person = t.bearer(&tokens[usize::from(path.starts_with("/operator"))]);
+            let response = send(&person, path, &format!("key-{n}"), body).await;
+            assert_eq!(response.header("idempotency-replayed"), "true", "{path}");
+            assert_eq!(shape_without_secret(&response), first[n], "{path}");
+            // Another body with the key.
+            let refused = send(&person, path, &format!("key-{n}"), &json!({ "name": "Other" })).await;
+            assert!([400, 409].contains(&refused.status.as_u16()), "{path}: {}", refused.text);
+        }
+        assert_eq!(state(t).await, before);
+    };
+    again(&t).await;
+    again(&t.restart().await).await;
 }
 
 #[tokio::test]
@@ -114,7 +177,7 @@ async fn another_body_is_a_conflict_and_other_callers_and_places_have_other_keys
 }
 
 #[tokio::test]
-async fn token_and_rights_come_before_a_replay() {
+async fn token_and_rights_are_checked_before_a_replay() {
     let t = T::start().await;
     let admin = t.admin().await;
     admin.create_with(&with(&new_user("deputy"), json!({ "isAdmin": true }))).await;
@@ -186,7 +249,7 @@ async fn bad_keys_are_named() {
 
 /// Operations with secrets keep nothing: a key beside them means nothing.
 #[tokio::test]
-async fn nothing_with_a_secret_is_kept() {
+async fn responses_with_secrets_are_not_stored() {
     let t = T::start().await;
     let (id, fenna) = t.member("fenna").await;
     let admin = t.admin().await;

@@ -276,7 +276,7 @@ async fn a_dry_run_reports_effects_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn mail_goes_out_only_where_it_is_wanted() {
+async fn mail_is_sent_only_where_it_is_expected() {
     let t = T::start().await;
     let admin = t.admin().await;
     let rows = [
@@ -330,7 +330,7 @@ fn batch(from: usize, count: usize) -> String {
 }
 
 #[tokio::test]
-async fn rows_are_stored_as_they_come_and_others_write_between_them() {
+async fn rows_are_stored_as_they_arrive_and_others_write_in_between() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (pieces, body) = piecewise();

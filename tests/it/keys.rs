@@ -10,7 +10,6 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
 
-use crate::binary::{GIVEN, Home};
 use crate::databases::is_postgres;
 use crate::harness::{START, T};
 use tenantry::app::App;
@@ -41,7 +40,7 @@ async fn sign(t: &T, alg: SigningAlg) -> String {
 }
 
 /// Registers clients that receive ID tokens, with these algorithms.
-async fn use_algorithms(t: &T, algorithms: &[SigningAlg]) {
+pub async fn use_algorithms(t: &T, algorithms: &[SigningAlg]) {
     for alg in algorithms {
         let settings = ClientChange {
             name: Some(String::from("shop")),
@@ -377,7 +376,7 @@ async fn started(config: Config) -> Result<App, String> {
 }
 
 /// Stops a server; its data stays, with its settings.
-fn stopped(t: T) -> (Config, Arc<tempfile::TempDir>, Arc<crate::databases::Database>, PathBuf) {
+pub fn stopped(t: T) -> (Config, Arc<tempfile::TempDir>, Arc<crate::databases::Database>, PathBuf) {
     let (config, dir, database) = (t.app.config.clone(), Arc::clone(&t.dir), Arc::clone(&t.database));
     let file = dir.path().join("master.key");
     drop(t);
@@ -460,7 +459,7 @@ async fn a_server_without_the_master_key_of_sealed_rows_does_not_start() {
 }
 
 #[tokio::test]
-async fn on_postgresql_keys_stand_unsealed_without_a_master_key_and_a_warning_says_so() {
+async fn on_postgresql_keys_are_stored_unsealed_without_a_master_key_and_a_warning_says_so() {
     if !is_postgres() {
         return;
     }
@@ -551,91 +550,4 @@ async fn housekeeping_rotates_keys() {
     let found = t.ask_sql("SELECT is_private FROM signing_keys ORDER BY current_from");
     assert_eq!(found, [["0"], ["1"]]);
     assert_eq!(Client::of(&t).await.keys.keys.len(), 2);
-}
-
-/// Makes a key in the data of a home where no server runs.
-async fn make_key(home: &Home, alg: SigningAlg) {
-    let config = Config::for_tests(&home.data());
-    let app = App::assemble(config, Clock::system(), Random::system(), HashCost::FOR_TESTS).unwrap();
-    app.prepare().await.unwrap();
-    signing_keys::sign(&app, alg, &json!({})).await.unwrap();
-    drop(app);
-}
-
-fn states(keys: &Value) -> Vec<&str> {
-    keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_list_rotate_and_reset_keys() {
-    let home = Home::new();
-    assert_eq!(home.serve().terminate().code, Some(0));
-    assert_eq!(home.json("key list"), json!([]));
-    assert_eq!(home.json("key rotate"), json!([]), "there is nothing to rotate");
-    // The command that creates a client makes its key.
-    home.json(
-        "client create --partner 1 --name shop --redirect-uri https://shop.example/cb --id-token-alg ES256",
-    );
-    // Without a server and with one.
-    assert_eq!(states(&home.json("key list")), ["current"]);
-    let server = home.serve();
-    let rotated = home.json("key rotate");
-    assert_eq!((states(&rotated), &rotated), (vec!["current", "next"], &home.json("key list")));
-    assert_eq!(rotated[0]["oldFrom"], rotated[1]["currentFrom"]);
-    let table = home.command("key list").done();
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0].join(" "), "ALG STATE KID SIGNS FROM UNTIL PUBLISHED UNTIL");
-    assert_eq!((&rows[1][..2], &rows[2][..2]), (&["ES256", "current"][..], &["ES256", "next"][..]));
-    assert_eq!(rows[2][2], rotated[1]["kid"].as_str().unwrap());
-    let now = home.json("key rotate --now");
-    assert_eq!(now[1]["kid"], rotated[1]["kid"], "the key that is published already");
-    assert!(now[1]["currentFrom"].as_str() < rotated[1]["currentFrom"].as_str());
-    let published = server.anonymous().get("/oauth/jwks").await.expect(200).body;
-    assert_eq!(published["keys"].as_array().unwrap().len(), 2);
-    assert!(home.command("key reset").refused(1).contains("all keys can be unsealed"));
-    let all = home.json("key reset --force");
-    assert_eq!((all["removed"].as_array().unwrap().len(), all["made"].as_array().unwrap().len()), (2, 1));
-    let published = server.anonymous().get("/oauth/jwks").await.expect(200).body;
-    assert_eq!((&published["keys"][0]["kid"], &published["keys"][1]), (&all["made"][0], &Value::Null));
-    assert_eq!(server.terminate().code, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_master_key_is_replaced_by_a_command() {
-    let home = Home::new();
-    assert_eq!(home.serve().terminate().code, Some(0));
-    make_key(&home, SigningAlg::Es256).await;
-    // A backup says that it needs the key.
-    let made = home.json("backup sealed.db");
-    assert!(made["masterKey"].as_str().unwrap().starts_with("needed: "), "{made}");
-    let file = home.data().join("master.key");
-    let lost = std::fs::read(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
-    let said = home.refused(&[], &GIVEN).refused(1);
-    for part in ["tenantry-data/master.key is missing", "tenantry-data/tenantry.db", "`tenantry key reset`"] {
-        assert!(said.contains(part), "{said}");
-    }
-    // Other commands do not need it, and do not make another.
-    assert_eq!(home.json("partner list")[0]["pid"], 1);
-    assert_eq!(states(&home.json("key list")), ["unusable"]);
-    assert!(home.command("key rotate").refused(1).contains("sealed with a master key"));
-    assert!(!file.exists());
-    let reset = home.json("key reset");
-    assert_eq!((reset["removed"].as_array().unwrap().len(), reset["made"].as_array().unwrap().len()), (1, 1));
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_ne!(std::fs::read(&file).unwrap(), lost);
-    let server = home.serve();
-    let published = server.anonymous().get("/oauth/jwks").await.expect(200).body;
-    assert_eq!(published["keys"][0]["kid"], reset["made"][0]);
-    assert_eq!(server.terminate().code, Some(0));
-    // The backup still needs the old one.
-    let restored = home.json("restore sealed.db");
-    assert!(restored["masterKey"].as_str().unwrap().starts_with("needed: "), "{restored}");
-    let said = home.refused(&[], &GIVEN).refused(1);
-    assert!(said.contains("another master key than that in ./tenantry-data/master.key"), "{said}");
-    std::fs::write(&file, lost).unwrap();
-    assert_eq!(home.serve().terminate().code, Some(0));
-    // A copy needs it as well.
-    let copied = home.command("copy --to sqlite:copy.db");
-    assert!(copied.out.contains("need the same (master-key-file)"), "{copied:?}");
 }

@@ -72,6 +72,17 @@ async fn without_a_good_hint_the_person_is_asked() {
         assert_eq!(request.location(), returns.then(|| format!("{AFTER_LOGOUT}?state=s")));
         assert!(is_signed_in(&shop, &cookie).await, "nothing has ended yet");
     }
+    // The page says who asks, in the language that it asks for.
+    for (language, words) in [("en", "Shop asks you to sign out."), ("it", "Shop ti chiede di uscire.")] {
+        let asked = query(&[("client_id", client), ("ui_locales", language)]);
+        let page = shop.get(&asked, &cookie).await.expect(303).header("location").to_owned();
+        let page = shop.get(&page, &cookie).await.expect(200);
+        assert!(
+            page.text.contains(words) && page.text.contains(&format!("lang=\"{language}\"")),
+            "{}",
+            page.text
+        );
+    }
     // Nobody is signed in: nobody is asked.
     assert_eq!(shop.get("/oauth/logout", "").await.expect(303).page(), "/signed-out");
 }

@@ -108,7 +108,10 @@ fn every_operation_lists_the_errors_it_can_answer() {
             path.ends_with("/permissions") && path.contains("groupId") || path.ends_with("/wildcards");
         // A partner has one branding, or none.
         let is_of_one = path.starts_with("/api/v1/branding") && id != "set_branding";
+        // A factor that waits to be confirmed.
+        let is_waiting = id == "confirm_own_factor";
         let names_one = (path.contains('{') && !is_fault)
+            || is_waiting
             || is_of_one
             || id.starts_with("bulk_delete")
             || id == "bulk_patch_users";
@@ -164,6 +167,12 @@ fn every_operation_lists_the_errors_it_can_answer() {
             "create_partner",
             "update_partner",
             "delete_partner",
+            "add_own_factor",
+            "confirm_own_factor",
+            "make_own_recovery_codes",
+            "remove_own_factor",
+            "remove_user_factors",
+            "remove_user_factor",
         ];
         assert_eq!(has("409"), conflicts.contains(&id), "{id}: 409");
         for (status, response) in operation["responses"].as_object().unwrap() {
@@ -179,7 +188,7 @@ fn every_operation_lists_the_errors_it_can_answer() {
 }
 
 #[test]
-fn everything_is_described_in_words_that_stand_by_themselves() {
+fn every_description_is_complete_by_itself() {
     let document = tenantry::router::document();
     assert_eq!(document["servers"][0]["url"], "/");
     let mut texts = Vec::new();
@@ -380,7 +389,7 @@ async fn health_and_readiness() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_those_named_and_name_nobody() {
+async fn metrics_are_for_allowed_networks_and_contain_no_names() {
     let t = T::with(|config| config.metrics_allow = vec!["127.0.0.0/8".parse().unwrap()]).await;
     let (_, fenna) = t.member("fenna").await;
     t.other_partner("other").await;
@@ -401,7 +410,7 @@ async fn metrics_are_for_those_named_and_name_nobody() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_nobody_unless_the_peer_is_named() {
+async fn metrics_are_refused_unless_the_network_is_allowed() {
     for allowed in [&[][..], &["203.0.113.0/24"], &["::1/128", "10.0.0.0/8"]] {
         let t = T::with(|config| {
             config.metrics_allow = allowed.iter().map(|net| net.parse().unwrap()).collect();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::authenticators::{Authenticator, with_master_key};
 use crate::fixtures::with;
 use crate::harness::{Person, T, TestResponse, new_user, password_of};
 use schemas::Schemas;
@@ -153,6 +154,14 @@ impl<'t> Walk<'t> {
         if operation.path.starts_with("/api/v1/branding") {
             who.put("/api/v1/branding", &crate::branding::branding()).await.expect(200);
         }
+        match operation.id.as_str() {
+            "make_own_recovery_codes" | "remove_own_factor" => drop(self.t.add_authenticator(who).await),
+            "remove_user_factor" => {
+                let (id, ..) = self.t.member_with_authenticator(&self.fresh("member")).await;
+                request.path.insert(String::from("userId"), id.to_string());
+            }
+            _ => {}
+        }
         for parameter in operation.parameters() {
             let name = parameter["name"].as_str().unwrap();
             match (parameter["in"].as_str().unwrap(), name) {
@@ -175,6 +184,7 @@ impl<'t> Walk<'t> {
                     };
                     request.path.insert(name.to_owned(), id);
                 }
+                ("path", "factorId") => drop(request.path.insert(name.to_owned(), String::from("totp"))),
                 ("path", "objectType") => drop(request.path.insert(name.to_owned(), String::from("SEGMENT"))),
                 ("path", name) => {
                     request.path.entry(name.to_owned()).or_insert_with(|| thing(name).to_string());
@@ -189,6 +199,12 @@ impl<'t> Walk<'t> {
         if let Some((kind, content)) = operation.content() {
             let mut body = content["example"].clone();
             self.adapt(&operation.id, &mut body);
+            if operation.id == "confirm_own_factor" {
+                let factor = json!({ "factor": "totp" });
+                let begun = who.post("/api/v1/users/self/factors", &factor).await.expect(200).body;
+                let app = Authenticator::new(self.t, begun["key"].as_str().unwrap());
+                body = json!({ "code": app.code(self.t) });
+            }
             request.body = Some(body);
             request.content_type = Some(kind.clone());
         }
@@ -213,6 +229,7 @@ impl<'t> Walk<'t> {
                 *body = json!({ "oldPassword": password_of(&self.member.borrow()), "newPassword": "Zy9.Saucer-Quilt-4x" });
                 self.t.secret("Zy9.Saucer-Quilt-4x");
             }
+            "patch_policy" => *body = json!({ "secondFactor": "optional", "passwordPolicy": null }),
             "issue_token" => *body = json!({ "grant_type": "client_credentials" }),
             "revoke_token" | "introspect_token" => *body = json!({ "token": "at.1.unknown" }),
             _ => {}
@@ -513,7 +530,11 @@ fn operations(document: &Value) -> Vec<Operation> {
 
 #[tokio::test]
 async fn responses_conform_to_the_document() {
-    let t = T::with(|config| config.forgot_password_per_address = 1_000).await;
+    let t = T::with(|config| {
+        with_master_key(config);
+        config.forgot_password_per_address = 1_000;
+    })
+    .await;
     let document = tenantry::router::document();
     let walk = Walk::begin(&t, &document).await;
     let all = operations(&document);
@@ -533,7 +554,7 @@ async fn responses_conform_to_the_document() {
 /// A tag that is another one, and one that is the present one.
 #[tokio::test]
 async fn conditions_are_answered_as_described() {
-    let t = T::start().await;
+    let t = T::with(with_master_key).await;
     let document = tenantry::router::document();
     let walk = Walk::begin(&t, &document).await;
     for operation in operations(&document) {

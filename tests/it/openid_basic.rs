@@ -440,7 +440,7 @@ async fn an_unsigned_request_object_is_refused() {
 }
 
 #[tokio::test]
-async fn an_essential_claim_is_told() {
+async fn an_essential_claim_is_in_the_id_token() {
     let t = T::start().await;
     let client = RelyingParty::register(&t).await;
     let visitor = Visitor::of(&t);

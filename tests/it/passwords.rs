@@ -191,7 +191,7 @@ async fn of_two_concurrent_changes_one_wins() {
 }
 
 #[tokio::test]
-async fn who_changed_it_is_told_by_mail_without_secrets() {
+async fn the_owner_is_mailed_who_changed_it_without_secrets() {
     let t = T::start().await;
     let (_, fenna) = t.member("fenna").await;
     let before = t.mails_to("fenna@example.com").await.len();

@@ -55,7 +55,7 @@ async fn only_given_fields_change() {
 }
 
 #[tokio::test]
-async fn faults_come_all_at_once_and_change_nothing() {
+async fn all_errors_are_reported_at_once_and_nothing_changes() {
     let t = T::start().await;
     let admin = t.admin().await;
     admin.create("taken").await;

@@ -197,7 +197,7 @@ async fn evaluations_beside_a_change_find_one_list_or_the_other() {
 }
 
 #[tokio::test]
-async fn lists_of_any_size_come_back_as_they_were_given() {
+async fn lists_of_any_size_are_returned_as_they_were_sent() {
     let t = T::start().await;
     let admin = t.admin().await;
     let mut spelled = list(0..LARGE, &["READ"]);

@@ -104,7 +104,7 @@ async fn c_the_catalogue_is_the_contracts() {
 }
 
 #[tokio::test]
-async fn c_a_list_is_replaced_whole_and_comes_back_as_it_was_given() {
+async fn c_a_list_is_replaced_and_returned_as_it_was_sent() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -144,7 +144,7 @@ async fn c_a_list_is_replaced_whole_and_comes_back_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn c_what_is_wrong_with_a_list_is_told() {
+async fn c_errors_of_a_list_are_reported() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;
@@ -451,7 +451,7 @@ async fn c_who_may_ask_about_whom() {
 }
 
 #[tokio::test]
-async fn c_nobody_of_a_suspended_partner_has_any_permission() {
+async fn c_users_of_a_suspended_partner_have_no_permission() {
     let t = T::start().await;
     let admin = t.admin().await;
     let group = admin.create_group("Editors").await;

@@ -160,6 +160,11 @@ async fn leave_traces(t: &T) -> i64 {
     let tab = t.tab();
     tab.sign_in("quixotina", &password_of("quixotina")).await.expect(303);
     tab.submit_from("/account", "/account/verify-email", &[]).await.to("/account?done=link");
+    // A passkey that has the name of its user.
+    t.run_sql(&format!(
+        "INSERT INTO passkeys VALUES (1, {id}, 'k', 'Y3JlZA', 'aGFuZGxl', 'a2V5', 0, '', 0, 0, 'Halcyonidae', 1, 0)"
+    ));
+    t.run_sql(&format!("INSERT INTO passkey_credentials VALUES ('hash', 1, {id}, 'k')"));
     assert_eq!(found_in_tables(t), VALUES, "else this test shows nothing");
     id
 }

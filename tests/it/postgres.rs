@@ -294,7 +294,7 @@ impl Drop for Role {
 }
 
 #[test]
-fn a_user_without_rights_is_told_the_missing_one() {
+fn a_refusal_names_the_missing_right() {
     if !is_postgres() {
         return;
     }

@@ -77,8 +77,9 @@ impl<'t> Product<'t> {
             origin: Origin { address: [192, 0, 2, 7].into(), user_agent: Some(String::from("a browser")) },
             is_kept: false,
             previous: None,
+            device: None,
         };
-        let signed_in = logins::sign_in(&self.t.app, signing).await.unwrap();
+        let signed_in = logins::sign_in(&self.t.app, signing).await.unwrap().signed_in().unwrap();
         self.t.secret(&signed_in.cookie);
         format!("tenantry={}", *signed_in.cookie)
     }

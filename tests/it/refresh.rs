@@ -48,7 +48,7 @@ async fn refresh_tokens_rotate() {
 }
 
 #[tokio::test]
-async fn a_replayed_refresh_token_ends_its_whole_family_at_once() {
+async fn a_replayed_refresh_token_ends_its_family_at_once() {
     let t = T::start().await;
     let (id, other) = t.member("fenna").await;
     let (first, stolen) = tokens_of(&t, "fenna", &password_of("fenna")).await;
@@ -330,7 +330,7 @@ async fn each_access_token_lives_to_its_own_end() {
 
 /// The database alone gives nobody a token, and soon there is nothing left of it.
 #[tokio::test]
-async fn a_sealed_successor_is_kept_for_a_few_seconds() {
+async fn a_sealed_successor_is_stored_for_a_few_seconds() {
     let t = T::start().await;
     t.member("fenna").await;
     let (_, token) = tokens_of(&t, "fenna", &password_of("fenna")).await;
@@ -355,7 +355,7 @@ async fn a_sealed_successor_is_kept_for_a_few_seconds() {
 
 /// Twenty people with two tabs each, which refresh fifty times at the same moment: nobody is logged out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_double_refreshes_log_nobody_out() {
+async fn a_thousand_double_refreshes_end_no_session() {
     let t = T::with(|config| config.login_failures_per_address = 10_000).await;
     let other = if is_postgres() { Some(t.beside().await) } else { None };
     let mut tokens = Vec::new();

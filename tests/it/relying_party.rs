@@ -90,7 +90,7 @@ impl<'t> RelyingParty<'t> {
             },
         };
         let (client_id, secret) = t.new_client(1, new).await;
-        signing_keys::ensure(&t.app, alg);
+        signing_keys::make_missing(&t.app);
         Self { t, client_id, secret, redirect_uri, is_post: method == "client_secret_post" }
     }
 

@@ -161,7 +161,7 @@ async fn the_log_of_a_killed_server_is_neither_lost_nor_applied_to_another_datab
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_kept_as_it_is_with_its_log() {
+async fn a_damaged_database_and_its_log_stay_unchanged() {
     let home = backed_up().await;
     let database = home.data().join("tenantry.db");
     let garbage = vec![b'x'; 100_000];

@@ -168,7 +168,7 @@ async fn totals_of_many_are_exact_at_once_where_they_are_soon_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn totals_of_many_are_exact_once_they_are_kept_and_follow_every_write() {
+async fn cached_totals_are_exact_and_follow_every_write() {
     if is_postgres() {
         // Other processes write there, too: the total stays a lower bound.
         return;

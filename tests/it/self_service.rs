@@ -44,7 +44,11 @@ async fn post(t: &T) -> Vec<(String, &'static str)> {
         EmailContent::EmailChanged { .. } => "email changed",
         EmailContent::AccountLocked { .. } => "locked",
         EmailContent::ForgottenUsername { .. } => "username",
+        EmailContent::SigningKeysReset { .. } => "keys reset",
         EmailContent::VerifyEmail { .. } => "verify",
+        EmailContent::FactorAdded { .. } => "factor added",
+        EmailContent::FactorRemoved { .. } => "factor removed",
+        EmailContent::RecoveryCodeUsed { .. } => "recovery code used",
         EmailContent::Test => "test",
     };
     t.mails().await.iter().map(|mail| (mail.to.address.clone(), kind(&mail.content))).collect()

@@ -52,6 +52,7 @@ pub fn addresses(process: &Process) -> Vec<String> {
     let url = format!("http://localhost:{}", process.address.port());
     vec![
         format!("Tenantry {}", env!("CARGO_PKG_VERSION")),
+        format!("console:    {url}/console"),
         format!("sign in:    {url}/sign-in"),
         format!("API:        {url}/api/v1"),
         format!("API docs:   {url}/docs/"),

@@ -6,6 +6,7 @@ use serde_json::json;
 use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::harness::{Person, T, TestResponse, password_of};
+use crate::products::Product;
 
 const OWN: &str = "/api/v1/users/self/sessions";
 
@@ -43,7 +44,8 @@ async fn a_session_shows_time_address_and_user_agent() {
     assert_eq!(
         newest,
         &json!({
-            "sessionId": newest["sessionId"], "clientId": "tenantry", "address": "203.0.113.7", "userAgent": "Phone/1.0",
+            "sessionId": newest["sessionId"], "kind": "tokens", "clientId": "tenantry", "clientName": null,
+            "browserSessionId": null, "address": "203.0.113.7", "userAgent": "Phone/1.0",
             "isCurrent": true, "passwordChangeRequired": false, "createdAt": "2026-11-23T10:00:00.000Z",
             "lastUsedAt": "2026-11-23T10:00:00.000Z", "expiresAt": "2026-12-23T10:00:00.000Z",
         })
@@ -175,4 +177,75 @@ async fn sessions_are_paged_and_ended_ones_are_not_listed() {
     t.clock.advance(31 * DAY);
     let late = t.admin().await;
     assert_eq!(late.get(path).await.expect(200).body["total"], 1);
+}
+
+/// Browsers in which the user is signed in are sessions, too: one list, one way to end them.
+#[tokio::test]
+async fn sessions_of_browsers_are_listed_and_end_with_those_of_their_applications() {
+    let t = T::start().await;
+    let (id, fenna) = t.member("fenna").await;
+    let (_, ina) = t.member("ina").await;
+    let admin = t.admin().await;
+    let shop = Product::new(&t).await;
+    t.clock.advance(MINUTE);
+    let cookie = shop.sign_in("fenna", &password_of("fenna")).await;
+    t.clock.advance(MINUTE);
+    let token = shop.tokens(&cookie, "openid").await["access_token"].as_str().unwrap().to_owned();
+    t.secret(&token);
+    let list = fenna.get(&format!("{OWN}?descending=true&pageSize=100")).await.expect(200).body;
+    let [tokens, browser, ..] = &list["list"].as_array().unwrap()[..] else { panic!("{list}") };
+    assert_eq!((&tokens["kind"], &tokens["clientName"]), (&json!("tokens"), &json!("Shop")));
+    assert_eq!(
+        (&tokens["clientId"], &tokens["browserSessionId"]),
+        (&json!(shop.client.0), &browser["sessionId"])
+    );
+    assert_eq!(
+        browser,
+        &json!({
+            "sessionId": browser["sessionId"], "kind": "browser", "clientId": "tenantry", "clientName": null,
+            "browserSessionId": null, "address": "192.0.2.7", "userAgent": "a browser", "isCurrent": false,
+            "passwordChangeRequired": false, "createdAt": "2026-11-23T09:01:00.000Z",
+            "lastUsedAt": "2026-11-23T09:01:00.000Z", "expiresAt": browser["expiresAt"],
+        })
+    );
+    // By cursors each comes once, in both directions; an admin sees the same.
+    for (path, person) in [(String::from(OWN), &fenna), (format!("/api/v1/users/{id}/sessions"), &admin)] {
+        for descending in [true, false] {
+            let mut next = format!("{path}?pageSize=1&descending={descending}");
+            let mut found = Vec::new();
+            while !next.is_empty() {
+                let page = person.get(&next).await.expect(200);
+                assert_eq!(page.body["total"], list["total"]);
+                found.extend(page.list().iter().map(|session| session["sessionId"].clone()));
+                next = page.header("link").split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+            }
+            if !descending {
+                found.reverse();
+            }
+            let all = list["list"].as_array().unwrap().iter().map(|session| session["sessionId"].clone());
+            assert_eq!(found, all.collect::<Vec<_>>(), "{path}");
+        }
+    }
+    // Nobody else ends it. With it ends what the application got in it, and nothing else.
+    let one = format!("{OWN}/{}", browser["sessionId"].as_str().unwrap());
+    ina.delete(&one).await.expect(404);
+    assert_eq!(shop.authorize(&cookie, &shop.parameters()).await.expect(303).page(), "");
+    fenna.delete(&one).await.expect(204);
+    fenna.delete(&one).await.expect(404);
+    assert_eq!(shop.authorize(&cookie, &shop.parameters()).await.expect(303).page(), "/sign-in");
+    t.bearer(&token).get("/oauth/userinfo").await.expect(401);
+    let left = fenna.get(OWN).await.expect(200).body["total"].as_i64().unwrap();
+    assert_eq!(left, list["total"].as_i64().unwrap() - 2);
+    let ended = admin.get(&format!("/api/v1/events?userId={id}&type=user.signed_out")).await.expect(200);
+    assert_eq!((ended.list().len(), &ended.list()[0]["actor"]), (1, &json!(format!("user:{id}"))));
+    // An admin ends one, or all.
+    for all in [false, true] {
+        let cookie = shop.sign_in("fenna", &password_of("fenna")).await;
+        let path = format!("/api/v1/users/{id}/sessions");
+        let newest = admin.get(&format!("{path}?descending=true")).await.expect(200).list()[0].clone();
+        let one = format!("{path}/{}", newest["sessionId"].as_str().unwrap());
+        admin.delete(if all { &path } else { &one }).await.expect(204);
+        assert_eq!(shop.authorize(&cookie, &shop.parameters()).await.expect(303).page(), "/sign-in");
+    }
+    assert_eq!(admin.get(&format!("/api/v1/users/{id}/sessions")).await.expect(200).body["total"], 0);
 }

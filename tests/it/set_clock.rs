@@ -6,13 +6,14 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use tenantry_core::clock::{Clock, DAY, HOUR, MINUTE, Millis, SECOND};
-use tenantry_domain::outbox;
+use tenantry_domain::{authorization_requests, outbox};
 use tenantry_mail::{EmailContent, Mailer, Reason, SendError};
 use tenantry_worker::{deliver_due, housekeep};
 
 use crate::databases::is_postgres;
 use crate::harness::{ADMIN_PASSWORD, Person, T, TestResponse, new_user, password_of};
 use crate::logins::{fail, refused};
+use crate::products::{Product, claims_of, header_of};
 
 async fn forgot(t: &T, username: &str) -> TestResponse {
     t.anonymous().post("/api/v1/users/forgot-password", &json!({ "username": username })).await
@@ -292,6 +293,74 @@ async fn a_session_ends_when_it_should_though_the_clock_is_set_back() {
 }
 
 #[tokio::test]
+async fn what_a_sign_in_gives_ends_when_it_should_though_the_clock_is_set_back() {
+    let t = T::start().await;
+    let shop = Product::new(&t).await;
+    let mut browser = t.signed_in("admin", ADMIN_PASSWORD).await;
+    let cookie = format!("tenantry={}", browser.session_cookie().unwrap());
+    // A code lasts a minute.
+    for (by, back, status) in [(MINUTE - SECOND, HOUR, 200), (MINUTE, HOUR, 400), (MINUTE, 2 * MINUTE, 400)] {
+        let code = shop.code(&cookie, |_| {}).await;
+        t.clock.advance(by);
+        t.clock.set_by(-back);
+        shop.exchange(&code).await.expect(status);
+    }
+    // The request of an application lasts an hour, the form of a page a day.
+    let mut nobody = t.browser();
+    let page = nobody.get("/sign-in").await.expect(200);
+    let waiting = shop.authorize("", &shop.parameters()).await.returned("request");
+    let path = authorization_requests::continue_path(&waiting);
+    t.clock.advance(HOUR - SECOND);
+    t.clock.set_by(-DAY);
+    t.secret(&shop.get(&path, &cookie).await.expect(303).returned("code"));
+    t.clock.advance(SECOND);
+    shop.get(&path, &cookie).await.expect(400);
+    t.clock.set_by(-DAY);
+    shop.get(&path, &cookie).await.expect(400);
+    // Twelve hours without use end the session, and it does not come back.
+    browser.get("/account").await.expect(200);
+    t.clock.set_by(-HOUR);
+    t.clock.advance(12 * HOUR);
+    browser.get("/account").await.expect_to("/sign-in");
+    t.clock.set_by(-2 * DAY);
+    browser.get("/account").await.expect_to("/sign-in");
+    t.clock.advance(11 * HOUR);
+    t.clock.set_by(-DAY);
+    let form = [("username", "admin"), ("password", ADMIN_PASSWORD)];
+    assert!(nobody.submit(&page, &form).await.expect(400).says("out of date"));
+    // Whoever signs in now has what a sign-in gives, for as long, also when the mistake is corrected.
+    for by in [0, 3 * DAY, -3 * DAY, 5 * DAY] {
+        t.clock.set_by(by);
+        let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
+        let tokens = shop.tokens(&cookie, "openid offline_access").await;
+        shop.userinfo(tokens["access_token"].as_str().unwrap()).await.expect(200);
+        let claims = claims_of(&tokens["id_token"]);
+        let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+        assert!(iat < exp && claims["auth_time"].as_i64().unwrap() <= iat, "{claims}");
+        t.clock.advance(HOUR);
+        shop.refresh(tokens["refresh_token"].as_str().unwrap()).await.expect(200);
+    }
+}
+
+/// The machine was right again after a start with a wrong clock: keys that "begin later" do not keep anybody from signing in.
+#[tokio::test]
+async fn tokens_are_signed_after_a_start_with_an_earlier_clock() {
+    let t = T::start().await;
+    let shop = Product::new(&t).await;
+    let client = shop.client.clone();
+    let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
+    shop.tokens(&cookie, "openid").await;
+    let t = restart_after(t, -2 * DAY).await;
+    let shop = Product::of(&t, client);
+    let cookie = shop.sign_in("admin", ADMIN_PASSWORD).await;
+    let tokens = shop.tokens(&cookie, "openid").await;
+    let keys = t.anonymous().get("/oauth/jwks").await.expect(200).body;
+    let kid = &header_of(&tokens["id_token"])["kid"];
+    assert!(keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == *kid), "{kid} is not in {keys}");
+    shop.userinfo(tokens["access_token"].as_str().unwrap()).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_temporary_password_expires_though_the_clock_is_set_back() {
     let t = T::with(|config| config.temporary_password_seconds = 3_600).await;
     t.admin().await.create("ada").await;
@@ -346,7 +415,7 @@ async fn a_forgotten_password_is_mailed_again_though_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn a_response_is_kept_for_a_day_by_any_clock() {
+async fn a_response_is_stored_for_a_day_by_any_clock() {
     let t = T::start().await;
     let admin = t.admin().await;
     let create = async |person: &Person<'_>| {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tenantry_core::clock::{DAY, HOUR, MINUTE};
 
 use crate::harness::{ADMIN_PASSWORD, T, password_of};
-use crate::page_visitor::{Shown, number};
+use crate::page_visitor::{Shown, number, without_challenges};
 
 const NEW: &str = "Zy9.Saucer-Quilt-4x";
 const WRONG: &str = "Wrong username or password.";
@@ -20,7 +20,7 @@ async fn a_person_with_the_mailed_password_signs_in_sets_a_password_and_sees_the
     // The account leads there.
     let page = fenna.open("/account").await.expect(200);
     assert!(page.says("Sign in") && page.path.starts_with("/sign-in"), "{}", page.path);
-    for autocomplete in ["username", "current-password"] {
+    for autocomplete in ["username webauthn", "current-password"] {
         assert!(page.text.contains(&format!("autocomplete=\"{autocomplete}\"")), "{autocomplete}");
     }
     let shown = fenna.submit(&page, &[("username", " fenna "), ("password", &password)]).await;
@@ -86,10 +86,68 @@ async fn every_refusal_of_a_sign_in_is_the_same_page() {
     assert_eq!(user.body["status"], "LOCKED");
 }
 
+/// Whoever is refused costs one ordinary hash and one write, known or not: nothing but the person knows which it was.
+#[tokio::test]
+async fn every_refusal_of_a_sign_in_takes_the_same_path() {
+    let t = T::with(|config| config.login_failures_per_address = 1_000_000).await;
+    t.member("fenna").await;
+    let admin = t.admin().await;
+    let (locked, _) = t.member("locked").await;
+    let (inactive, _) = t.member("inactive").await;
+    for (id, status) in [(locked, "LOCKED"), (inactive, "INACTIVE")] {
+        admin.patch(&format!("/api/v1/users/{id}"), &json!({ "status": status })).await.expect(200);
+    }
+    let (deleted, _) = t.member("deleted").await;
+    admin.delete(&format!("/api/v1/users/{deleted}")).await.expect(204);
+    admin.create("newcomer").await;
+    let temporary = t.mailed_password("newcomer").await;
+    t.clock.advance(DAY);
+    let admin = t.admin().await;
+    admin.create("waiting").await;
+    let (pid, _) = t.other_partner("gone").await;
+    let path = format!("/operator/v1/partners/{pid}");
+    t.operator().await.patch(&path, &json!({ "suspended": true })).await.expect(200);
+    let writes = |t: &T| number(t, "SELECT coalesce(sum(failures), 0) FROM login_failures");
+    let mut headers: Option<Vec<String>> = None;
+    for (username, password) in [
+        ("fenna", "Wrong.Guess-00x"),
+        ("nobody-of-this-name", "Wrong.Guess-00x"),
+        ("not a username", "Wrong.Guess-00x"),
+        ("locked", &password_of("locked")),
+        ("locked", "Wrong.Guess-00x"),
+        ("inactive", &password_of("inactive")),
+        ("inactive", "Wrong.Guess-00x"),
+        ("deleted", &password_of("deleted")),
+        ("newcomer", &temporary),
+        ("waiting", "Wrong.Guess-00x"),
+        ("gone-admin", &password_of("gone-admin")),
+        ("gone-admin", "Wrong.Guess-00x"),
+        ("a\u{1}b", "Wrong.Guess-00x"),
+        (&"x".repeat(5_000), "Wrong.Guess-00x"),
+    ] {
+        let mut browser = t.browser();
+        let page = browser.get("/sign-in").await.expect(200);
+        let before = (t.app.hasher.computed(), t.app.hasher.computed_expensive(), writes(&t));
+        let shown =
+            browser.submit(&page, &[("username", username), ("password", password)]).await.expect(400);
+        assert!(shown.says(WRONG), "{username}");
+        let after = (t.app.hasher.computed(), t.app.hasher.computed_expensive(), writes(&t));
+        assert_eq!(after, (before.0 + 1, before.1, before.2 + 1), "{username}");
+        let own = ["x-request-id", "date", "content-length"];
+        let kept = shown.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+        let kept: Vec<_> = kept.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        assert_eq!(*headers.get_or_insert_with(|| kept.clone()), kept, "{username}");
+    }
+    // So does whoever is not refused.
+    let before = t.app.hasher.computed();
+    t.browser().sign_in("fenna", &password_of("fenna")).await.expect_to("/account");
+    assert_eq!(t.app.hasher.computed() - before, 1);
+}
+
 /// The page without what differs in each: the token, the id of the request and the username.
 fn without_own(page: &Shown, username: &str) -> String {
     let token = page.form().1.into_iter().find(|(name, _)| name == "token").unwrap().1;
-    page.text.replace(&token, "").replace(&format!("value=\"{username}\""), "")
+    without_challenges(&page.text).replace(&token, "").replace(&format!("value=\"{username}\""), "")
 }
 
 #[tokio::test]
@@ -147,7 +205,8 @@ async fn forms_of_other_sites_and_stale_ones_change_nothing() {
     other.get("/sign-in").await.expect(200);
     let (_, fields) = page.form();
     let token = &fields.iter().find(|(name, _)| name == "token").unwrap().1;
-    let changed = format!("{}A", &token[..token.len() - 1]);
+    let last = if token.ends_with('A') { 'B' } else { 'A' };
+    let changed = format!("{}{last}", &token[..token.len() - 1]);
     for shown in [
         other.submit(&page, &good).await,
         browser.submit(&page, &[&good[..], &[("token", &changed)]].concat()).await,
@@ -254,7 +313,7 @@ async fn a_temporary_password_that_expires_ends_its_session() {
 }
 
 #[tokio::test]
-async fn a_sign_in_goes_on_to_where_it_was_asked_for_and_nowhere_else() {
+async fn a_sign_in_returns_to_the_requested_page_only() {
     let t = T::start().await;
     for (query, location) in [
         ("", "/account"),

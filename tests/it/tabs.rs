@@ -1,26 +1,21 @@
-//! A browser without a window: it keeps cookies and sends the forms of pages.
+//! Somebody with a browser without scripts who fills in forms, each in a line.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-
-use reqwest::{Method, header};
+use reqwest::Method;
+use tokio::sync::Mutex;
 
 use crate::harness::{T, TestResponse, password_of};
+use crate::jar::{Jar, check_html, post_forms, unescape};
 
 /// A browser of a person.
 pub struct Tab<'t> {
     t: &'t T,
-    http: reqwest::Client,
-    cookies: Mutex<BTreeMap<String, String>>,
-    user_agent: &'static str,
+    jar: Mutex<Jar>,
 }
 
 impl T {
     /// A browser without cookies.
     pub fn tab(&self) -> Tab<'_> {
-        let none = reqwest::redirect::Policy::none();
-        let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
-        Tab { t: self, http, cookies: Mutex::default(), user_agent: "Mozilla/5.0 (X11; Linux) Firefox/140.0" }
+        Tab { t: self, jar: Mutex::new(Jar::of(self)) }
     }
 
     /// A browser in which somebody has signed in.
@@ -33,33 +28,20 @@ impl T {
 
 impl Tab<'_> {
     async fn send(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>) -> TestResponse {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.t.address));
-        let cookies = self.cookies.lock().unwrap().clone();
-        if !cookies.is_empty() {
-            let pairs: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request = request.header(header::COOKIE, pairs.join("; "));
-        }
-        request = request.header(header::USER_AGENT, self.user_agent).header(header::ACCEPT, "text/html");
-        if let Some(form) = form {
-            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
-            request = request.header("sec-fetch-site", "same-origin");
-        }
-        let answer = TestResponse::of(request.send().await.unwrap()).await;
-        for cookie in answer.headers.get_all(header::SET_COOKIE) {
-            let (pair, rest) = cookie.to_str().unwrap().split_once(';').unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            let mut cookies = self.cookies.lock().unwrap();
-            if rest.contains("Max-Age=0") {
-                cookies.remove(name);
-            } else {
-                if !name.ends_with("language") {
-                    self.t.secret(value);
-                }
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
+        let form =
+            form.map(|form| form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let form: Option<Vec<_>> = form.map(Iterator::collect);
+        let answer = TestResponse::of(self.jar.lock().await.send(method, path, form.as_deref()).await).await;
+        if answer.header("content-type").starts_with("text/html") {
+            check_html(&answer.text);
         }
         answer
+    }
+
+    /// The header with the cookie of its session.
+    pub fn session_cookie(&self) -> String {
+        let jar = self.jar.try_lock().unwrap();
+        format!("tenantry={}", jar.cookies["tenantry"])
     }
 
     pub async fn get(&self, path: &str) -> TestResponse {
@@ -101,20 +83,13 @@ impl Tab<'_> {
 
 /// The value of an input of a page.
 pub fn value_of(page: &str, name: &str) -> Option<String> {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\""))?;
-    let tag = rest.split('>').next()?;
-    let (_, value) = tag.split_once("value=\"")?;
-    let value = value.split('"').next()?;
-    Some(unescaped(value))
+    let mut inputs = post_forms(page).into_iter().flat_map(|form| form.inputs);
+    inputs.find(|input| input.name == name).map(|input| input.value)
 }
 
 /// Text of HTML as a person sees it.
 pub fn unescaped(html: &str) -> String {
-    let mut text = html.to_owned();
-    for (entity, c) in [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")] {
-        text = text.replace(entity, c);
-    }
-    text
+    unescape(html)
 }
 
 impl TestResponse {

@@ -146,7 +146,7 @@ async fn rfc_7662_what_a_good_token_is_worth() {
         json!({
             "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
             "token_type": "bearer", "exp": start + 21_600, "iat": start, "sub": id.to_string(), "pid": 1,
-            "isAdmin": false,
+            "isAdmin": false, "acr": "1", "amr": ["pwd"], "auth_time": start,
         })
     );
     let form = [("token", token.as_str()), ("token_type_hint", "refresh_token")];
@@ -156,6 +156,7 @@ async fn rfc_7662_what_a_good_token_is_worth() {
         json!({
             "active": true, "scope": "read write", "client_id": "tenantry", "username": "fenna",
             "exp": start + 2_592_000, "iat": start, "sub": id.to_string(), "pid": 1, "isAdmin": false,
+            "acr": "1", "amr": ["pwd"], "auth_time": start,
         })
     );
     let technical = t.technical_account(&robot).await;

@@ -266,7 +266,7 @@ async fn an_invalid_text_is_an_error_wherever_it_is_sent() {
 }
 
 #[tokio::test]
-async fn every_text_goes_out_as_a_row_and_comes_back() {
+async fn every_text_survives_export_and_import() {
     let t = T::start().await;
     let admin = t.admin().await;
     let idle = |name: &str, which: usize| with(&person(name, which), json!({ "status": "INACTIVE" }));
@@ -330,7 +330,7 @@ async fn lists_are_sorted_by_every_text() {
 }
 
 #[tokio::test]
-async fn b27_every_text_that_is_searched_is_found_until_it_goes() {
+async fn b27_every_searched_text_is_found_until_it_is_removed() {
     let t = T::start().await;
     let admin = t.admin().await;
     let user = admin.create_with(&person("fenna", 0)).await;

@@ -7,7 +7,7 @@ use crate::harness::{ADMIN_PASSWORD, T, new_user, password_of};
 use crate::users::{path_of, required};
 
 #[tokio::test]
-async fn b6_all_faults_are_told_at_once_and_nothing_is_done() {
+async fn b6_all_errors_are_reported_at_once_and_nothing_changes() {
     let t = T::start().await;
     let admin = t.admin().await;
     let before = admin.everybody().await;

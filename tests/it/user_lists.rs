@@ -488,7 +488,7 @@ async fn c_paging_a_cursor_holds_for_its_own_list_only() {
 }
 
 #[tokio::test]
-async fn c_paging_a_walk_is_not_disturbed_by_what_comes_and_goes() {
+async fn c_paging_is_not_disturbed_by_inserts_and_deletes() {
     let t = T::start().await;
     let admin = t.admin().await;
     for name in ["b", "d", "f", "h", "j"] {

@@ -7,7 +7,7 @@ use crate::harness::{ADMIN_PASSWORD, START, T, password_of};
 use crate::products::{Product, set};
 
 #[tokio::test]
-async fn scopes_and_single_claims_decide_what_is_told() {
+async fn scopes_and_single_claims_decide_what_is_returned() {
     let t = T::start().await;
     let shop = Product::new(&t).await;
     let admin = t.admin().await;

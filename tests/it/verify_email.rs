@@ -150,7 +150,7 @@ async fn a_password_mailed_elsewhere_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_password_that_an_operator_was_told_proves_nothing() {
+async fn a_password_shown_to_an_operator_verifies_no_address() {
     let t = T::start().await;
     let (pid, _) = t.other_partner("acme").await;
     let verified =

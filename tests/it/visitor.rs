@@ -1,19 +1,19 @@
-//! A person with a browser without scripts: cookies, forms, and redirects followed as far as the server leads.
+//! Somebody with a browser without scripts, from page to page: redirects are followed as far as the server leads, and forms are
+//! filled in by what their fields are for.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex};
 
-use regex::Regex;
 use reqwest::{Method, StatusCode, header};
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::harness::T;
+use crate::jar::{HtmlForm, HtmlInput, Jar, check_html, post_forms};
 
 /// A browser without scripts.
 pub struct Visitor {
-    http: reqwest::Client,
     origin: Url,
-    cookies: Mutex<BTreeMap<String, String>>,
+    jar: Mutex<Jar>,
 }
 
 /// Where a visitor is: a page of the server, or the address elsewhere that the server has sent the visitor to.
@@ -30,27 +30,29 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Form {
     pub action: Url,
-    inputs: Vec<Input>,
+    inputs: Vec<HtmlInput>,
     /// The name and value of its first button.
     button: Option<(String, String)>,
-}
-
-#[derive(Debug)]
-struct Input {
-    name: String,
-    value: String,
-    autocomplete: String,
 }
 
 impl Visitor {
     /// Somebody who has never been there.
     pub fn of(t: &T) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self {
-            http: http.build().unwrap(),
-            origin: Url::parse(&t.app.config.public_url).unwrap(),
-            cookies: Mutex::default(),
-        }
+        Self::at(&t.app.config.public_url)
+    }
+
+    /// Somebody who has never been at the server with this URL.
+    pub fn at(url: &str) -> Self {
+        let origin = Url::parse(url).unwrap();
+        let jar = Jar::at(&origin.origin().ascii_serialization());
+        Self { origin, jar: Mutex::new(jar) }
+    }
+
+    /// The same browser at the server with another URL.
+    pub async fn moved_to(&self, url: &str) -> Self {
+        let moved = Self::at(url);
+        moved.jar.lock().await.cookies.clone_from(&self.jar.lock().await.cookies);
+        moved
     }
 
     /// Opens an address, absolute or a path.
@@ -60,15 +62,15 @@ impl Visitor {
 
     /// Posts a form to an address of the server, as its own pages do.
     pub async fn post(&self, to: &str, fields: &[(&str, &str)]) -> Page {
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        self.go(Method::POST, self.origin.join(to).unwrap(), Some(body)).await
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.go(Method::POST, self.origin.join(to).unwrap(), Some(fields.collect())).await
     }
 
     /// Fills the page's main form, by `autocomplete` or name, and presses its first button.
     pub async fn submit(&self, page: &Page, fields: &[(&str, &str)]) -> Page {
         let form = page.form();
-        let body = form.filled(fields);
-        self.go(Method::POST, form.action, Some(body)).await
+        let filled = form.filled(fields);
+        self.go(Method::POST, form.action, Some(filled)).await
     }
 
     /// Signs in if the page asks for it, and allows what it is asked next.
@@ -78,27 +80,19 @@ impl Visitor {
         if page.url.path() == "/consent" { self.submit(&page, &[]).await } else { page }
     }
 
-    async fn go(&self, mut method: Method, mut url: Url, mut body: Option<String>) -> Page {
+    async fn go(&self, mut method: Method, mut url: Url, mut form: Option<Vec<(String, String)>>) -> Page {
+        let mut jar = self.jar.lock().await;
         for _ in 0..10 {
-            let mut request = self.http.request(method.clone(), url.clone());
-            let cookies = self.cookies.lock().unwrap().clone();
-            if !cookies.is_empty() {
-                let pairs: Vec<String> =
-                    cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                request = request.header(header::COOKIE, pairs.join("; "));
-            }
-            if let Some(body) = body.take() {
-                request = request
-                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .header(header::ORIGIN, self.origin.origin().ascii_serialization())
-                    .header("sec-fetch-site", "same-origin")
-                    .body(body);
-            }
-            let response = request.header(header::ACCEPT, "text/html").send().await.unwrap();
+            let response = jar.send(method.clone(), url.as_str(), form.take().as_deref()).await;
             let (status, headers) = (response.status(), response.headers().clone());
-            self.keep(&headers);
             let html = response.text().await.unwrap();
             let Some(to) = headers.get(header::LOCATION).filter(|_| status.is_redirection()) else {
+                let is_page =
+                    headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/html"));
+                // An answer in a form leads elsewhere.
+                if is_page && !url.path().starts_with("/oauth/authorize") {
+                    check_html(&html);
+                }
                 return Page { url, status, html, is_elsewhere: false };
             };
             assert!(status == 303 || method == Method::GET, "{status} would repeat the {method} to {url}");
@@ -109,20 +103,6 @@ impl Visitor {
             }
         }
         panic!("it goes in circles at {url}");
-    }
-
-    fn keep(&self, headers: &header::HeaderMap) {
-        let mut cookies = self.cookies.lock().unwrap();
-        for set in headers.get_all(header::SET_COOKIE) {
-            let set = set.to_str().unwrap();
-            let (pair, attributes) = set.split_once(';').unwrap_or((set, ""));
-            let (name, value) = pair.split_once('=').unwrap();
-            if attributes.to_ascii_lowercase().replace(' ', "").split(';').any(|a| a == "max-age=0") {
-                cookies.remove(name);
-            } else {
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
     }
 }
 
@@ -145,49 +125,18 @@ impl Page {
     /// Whether its main form has a field of this `autocomplete`.
     pub fn asks(&self, autocomplete: &str) -> bool {
         !self.is_elsewhere
-            && self.forms().first().is_some_and(|f| f.inputs.iter().any(|i| i.autocomplete == autocomplete))
+            && post_forms(&self.html)
+                .first()
+                .is_some_and(|form| form.inputs.iter().any(|input| input.autocomplete == autocomplete))
     }
 
     /// The page's main form: the first one that is posted.
     #[track_caller]
     pub fn form(&self) -> Form {
-        let forms = self.forms();
-        forms
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| panic!("{} {} has no form:\n{}", self.status, self.url, self.html))
-    }
-
-    fn forms(&self) -> Vec<Form> {
-        static FORM: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r"(?s)<form\b([^>]*)>(.*?)</form>").unwrap());
-        static TAG: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)<(input|button)\b([^>]*)>").unwrap());
-        let mut forms = Vec::new();
-        for form in FORM.captures_iter(&self.html) {
-            let attributes = attributes(&form[1]);
-            let get = |name: &str| attributes.get(name).cloned().unwrap_or_default();
-            if !get("method").eq_ignore_ascii_case("post") {
-                continue;
-            }
-            let mut made =
-                Form { action: self.url.join(&get("action")).unwrap(), inputs: Vec::new(), button: None };
-            for tag in TAG.captures_iter(&form[2]) {
-                let attributes = self::attributes(&tag[2]);
-                let get = |name: &str| attributes.get(name).cloned().unwrap_or_default();
-                if &tag[1] == "button" {
-                    if made.button.is_none() && get("type") != "button" {
-                        made.button = Some((get("name"), get("value")));
-                    }
-                } else if !matches!(get("type").as_str(), "checkbox" | "radio")
-                    || attributes.contains_key("checked")
-                {
-                    let (name, value) = (get("name"), get("value"));
-                    made.inputs.push(Input { name, value, autocomplete: get("autocomplete") });
-                }
-            }
-            forms.push(made);
-        }
-        forms
+        let form = post_forms(&self.html).into_iter().next();
+        let HtmlForm { action, inputs, button, .. } =
+            form.unwrap_or_else(|| panic!("{} {} has no form:\n{}", self.status, self.url, self.html));
+        Form { action: self.url.join(&action).unwrap(), inputs, button }
     }
 }
 
@@ -197,39 +146,13 @@ impl Form {
         self.inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect()
     }
 
-    fn filled(&self, fields: &[(&str, &str)]) -> String {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        for input in self.inputs.iter().filter(|input| !input.name.is_empty()) {
+    fn filled(&self, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        let inputs = self.inputs.iter().filter(|input| !input.name.is_empty()).map(|input| {
             let given = fields.iter().find(|(key, _)| {
                 input.name == *key || input.autocomplete.split(' ').any(|token| token == *key)
             });
-            body.append_pair(&input.name, given.map_or(&input.value, |(_, value)| value));
-        }
-        if let Some((name, value)) = self.button.as_ref().filter(|(name, _)| !name.is_empty()) {
-            body.append_pair(name, value);
-        }
-        body.finish()
+            (input.name.clone(), given.map_or(&*input.value, |(_, value)| value).to_owned())
+        });
+        inputs.chain(self.button.clone().filter(|(name, _)| !name.is_empty())).collect()
     }
-}
-
-fn attributes(tag: &str) -> BTreeMap<String, String> {
-    static ATTRIBUTE: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'))?"#).unwrap());
-    let unescape = |text: &str| {
-        let text =
-            text.replace("&quot;", "\"").replace("&#34;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
-        text.replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&#60;", "<")
-            .replace("&#62;", ">")
-            .replace("&#38;", "&")
-            .replace("&amp;", "&")
-    };
-    ATTRIBUTE
-        .captures_iter(tag)
-        .map(|found| {
-            let value = found.get(2).or(found.get(3)).map_or("", |value| value.as_str());
-            (found[1].to_ascii_lowercase(), unescape(value))
-        })
-        .collect()
 }

@@ -62,6 +62,9 @@ pub struct ClientBody<'a> {
     /// Whether its authorization requests need PKCE.
     #[schema(example = true)]
     require_pkce: bool,
+    /// Whether users who have a second factor may log in through it with the password alone, by the grant `password`.
+    #[schema(example = false)]
+    password_without_second_factor: bool,
     /// The partners whose users a product client is for; null for all. Null for a client of a partner.
     #[schema(required = true, value_type = Option<Vec<i64>>, example = json!([1]))]
     partners: Option<&'a [PartnerId]>,
@@ -123,6 +126,7 @@ impl<'a> ClientBody<'a> {
             token_endpoint_auth_method: client.auth_method.name(),
             require_consent: client.needs_consent,
             require_pkce: client.needs_pkce,
+            password_without_second_factor: client.password_alone,
             partners: client.partners.as_deref(),
             secrets: client.secrets.iter().map(secret).collect(),
             created_at: Time(client.created_at),
@@ -203,6 +207,12 @@ const REQUIRE_CONSENT: Property = Property::new(
     "Whether users are asked before it learns about them; true by default, always false for a product client.",
 )
 .like("true");
+const PASSWORD_ALONE: Property = Property::new(
+    "passwordWithoutSecondFactor",
+    "Whether users who have a second factor may log in through it with the password alone, by the grant `password`; false by \
+     default.",
+)
+.like("false");
 const REQUIRE_PKCE: Property = Property::new(
     "requirePkce",
     "Whether its authorization requests need PKCE (RFC 7636); true by default, always for a public client. Without PKCE \
@@ -319,6 +329,7 @@ fn settings(from: &mut impl Members, presence: Presence, whose: Whose) -> Client
     let auth_method = one(from, &AUTH_METHOD, ClientAuthMethod::parse);
     let needs_consent = from.truth(&REQUIRE_CONSENT);
     let needs_pkce = from.truth(&REQUIRE_PKCE);
+    let password_alone = from.truth(&PASSWORD_ALONE);
     let partners = match whose {
         Whose::Operator => partners(from),
         Whose::Partner => {
@@ -337,6 +348,7 @@ fn settings(from: &mut impl Members, presence: Presence, whose: Whose) -> Client
         auth_method,
         needs_consent,
         needs_pkce,
+        password_alone,
         partners,
     }
 }

@@ -14,7 +14,8 @@ use tenantry_core::error::Result;
 use tenantry_core::json::Presence;
 use tenantry_core::model::PartnerId;
 use tenantry_domain::conditions::{self, Target};
-use tenantry_domain::{bulk_operations, client_changes};
+use tenantry_domain::factors::step_up;
+use tenantry_domain::{bulk_operations, client_changes, signing_keys};
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{Admin, ClientPath, NoParams, QueryParams, SecretPath};
 use tenantry_http::json_body::JsonBody;
@@ -125,7 +126,8 @@ pub async fn create_client(
     IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let (_, new) = read_new(&body, Whose::Partner)?;
-    let (settings, dry_run) = (new.settings.clone(), write.is_dry_run());
+    step_up::expect_strong_admin(&app, &by).await?;
+    let dry_run = write.is_dry_run();
     let answer = write
         .idempotency_key(key)
         .run(&app, &by, move |tx| {
@@ -135,7 +137,7 @@ pub async fn create_client(
         })
         .await?;
     if !dry_run {
-        client_changes::ensure_key(&app, &settings, None);
+        signing_keys::make_missing(&app);
     }
     Ok(answer)
 }
@@ -214,11 +216,12 @@ async fn change_client(
     let known = id.clone();
     let current = app.store.scan(by, move |tx| client_changes::get(tx, &known)).await?;
     let change = read_change(body, &current, presence, Whose::Partner)?;
-    let (settings, dry_run, target) = (change.clone(), write.is_dry_run(), Target::Client(id.clone()));
+    step_up::expect_strong_admin(app, by).await?;
+    let (dry_run, target) = (write.is_dry_run(), Target::Client(id.clone()));
     let answer =
         write.of(target).run(app, by, move |tx| shown(&client_changes::update(tx, &id, &change)?)).await?;
     if !dry_run {
-        client_changes::ensure_key(app, &settings, Some(&current));
+        signing_keys::make_missing(app);
     }
     Ok(answer)
 }
@@ -263,6 +266,7 @@ pub async fn add_client_secret(
     IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     read_nothing(&body)?;
+    step_up::expect_strong_admin(&app, &by).await?;
     write
         .of(Target::Client(id.clone()))
         .idempotency_key(key)

@@ -17,7 +17,7 @@ use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Paramet
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
 use tenantry_store::access::Scope;
-use tenantry_store::listing::lists::SortKey;
+use tenantry_store::listing::lists::{SortKey, Total};
 use tenantry_store::tables::events::{EventPosition, EventQuery};
 
 /// A change.
@@ -76,11 +76,12 @@ static KIND: Parameter = Parameter::any_of(
 static SORT_BY: Parameter = Parameter::sort_by(|| SORTS.map(|(name, ())| name).to_vec());
 const SORTS: [(&str, ()); 1] = [("eventId", ())];
 
-/// The query of the list of events.
-struct EventList {
-    query: EventQuery,
-    address: ListAddress,
-    page: PageRequest,
+/// The query of a list of events.
+pub(crate) struct EventList {
+    pub(crate) query: EventQuery,
+    pub(crate) from: EventPosition,
+    pub(crate) address: ListAddress,
+    pub(crate) page: PageRequest,
 }
 
 impl ReadFrom for EventList {
@@ -88,31 +89,51 @@ impl ReadFrom for EventList {
         &[&PAGE, &PAGE_SIZE, &SORT_BY, &DESCENDING, &CURSOR, &USER_ID, &KIND];
 }
 
-fn read_list(mut params: Params, pid: PartnerId) -> Result<EventList> {
-    let users = params.ids(&USER_ID);
-    let mut kinds = params.all(KIND.name);
-    if kinds.iter().any(|kind| !EventKind::ALL.iter().any(|known| known.name() == kind)) {
-        let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
-        params.error(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
+impl EventList {
+    /// Reads the query of the list at `path`; `parameters` has what the caller has read of it.
+    pub(crate) fn read(
+        mut params: Params,
+        path: &'static str,
+        pid: PartnerId,
+        mut parameters: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let users = params.ids(&USER_ID);
+        let mut kinds = params.all(KIND.name);
+        if kinds.iter().any(|kind| !EventKind::ALL.iter().any(|known| known.name() == kind)) {
+            let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.name()).collect();
+            params.error(KIND.name, "unknown-type", format!("give one of {}", known.join(", ")));
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        params.sort_by(&SORTS, ());
+        let descending = params.flag(&DESCENDING).unwrap_or(false);
+        parameters.push(("sortBy", String::from("eventId")));
+        if descending {
+            parameters.push(("descending", String::from("true")));
+        }
+        parameters.extend(users.iter().map(|id| ("userId", id.to_string())));
+        parameters.extend(kinds.iter().map(|kind| ("type", kind.clone())));
+        let address = ListAddress { path: path.into(), pid, parameters };
+        let page = params.page(&address, true);
+        params.finish()?;
+        let page = page.unwrap_or_default();
+        let from = match (&page.start, page.offset()) {
+            (Start::After(_, id), _) => EventPosition::After(*id),
+            (Start::Page(_), offset) => EventPosition::Offset(offset.unwrap_or(0)),
+        };
+        let query = EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending };
+        Ok(Self { query, from, address, page })
     }
-    kinds.sort_unstable();
-    kinds.dedup();
-    params.sort_by(&SORTS, ());
-    let descending = params.flag(&DESCENDING).unwrap_or(false);
-    let mut parameters = vec![("sortBy", String::from("eventId"))];
-    if descending {
-        parameters.push(("descending", String::from("true")));
-    }
-    parameters.extend(users.iter().map(|id| ("userId", id.to_string())));
-    parameters.extend(kinds.iter().map(|kind| ("type", kind.clone())));
-    let address = ListAddress { path: "/api/v1/events".into(), pid, parameters };
-    let page = params.page(&address, true);
-    params.finish()?;
-    let query = EventQuery { users: users.into_iter().map(UserId).collect(), kinds, descending };
-    Ok(EventList { query, address, page: page.unwrap_or_default() })
 }
 
-type EventPage<'a> = Page<EventBody<'a>>;
+pub(crate) type EventPage<'a> = Page<EventBody<'a>>;
+
+/// A page of events as a response.
+pub(crate) fn page_of(address: &ListAddress, request: &PageRequest, found: (Total, Vec<Event>)) -> Response {
+    let (total, rows) = found;
+    let key_of = |event: &Event| (SortKey::Int(event.event_id), event.event_id);
+    page_response(address, request, FoundRows { total, rows: &rows[..] }, key_of, EventBody::of)
+}
 
 /// List events.
 ///
@@ -127,13 +148,9 @@ pub async fn list_events(
     Admin(by): Admin,
     QueryParams(params): QueryParams,
 ) -> Result<Response, Problem> {
-    let EventList { query, address, page: request } = read_list(params, by.pid())?;
-    let from = match (&request.start, request.offset()) {
-        (Start::After(_, id), _) => EventPosition::After(*id),
-        (Start::Page(_), offset) => EventPosition::Offset(offset.unwrap_or(0)),
-    };
-    let size = request.size + 1;
-    let (total, rows) = app.store.scan(&by, move |tx| events::list_page(tx, &query, from, size)).await?;
-    let key_of = |event: &Event| (SortKey::Int(event.event_id), event.event_id);
-    Ok(page_response(&address, &request, FoundRows { total, rows: &rows[..] }, key_of, EventBody::of))
+    let list = EventList::read(params, "/api/v1/events", by.pid(), Vec::new())?;
+    let EventList { query, from, address, page } = list;
+    let size = page.size + 1;
+    let found = app.store.scan(&by, move |tx| events::list_page(tx, &query, from, size)).await?;
+    Ok(page_of(&address, &page, found))
 }

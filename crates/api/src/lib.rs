@@ -17,6 +17,8 @@ pub mod effective_permissions;
 pub mod evaluations;
 /// The audit log.
 pub mod events;
+/// Second factors.
+pub mod factors;
 /// Forgotten passwords.
 pub mod forgot_password;
 /// Groups, many at a time.
@@ -27,10 +29,14 @@ pub mod groups;
 pub mod memberships;
 /// OAuth clients, for operators.
 pub mod operator_clients;
+/// Events for operators.
+pub mod operator_events;
 /// Partners, for operators.
 pub mod partners;
 /// Which permissions there are, and which of them groups have.
 pub mod permissions;
+/// The policies of the partner.
+pub mod policy;
 /// Errors, for the document.
 pub mod responses;
 /// Self-service of logged-in users.
@@ -65,6 +71,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         partners::schemas(),
         branding::schemas(),
         client_bodies::schemas(),
+        factors::schemas(),
+        policy::schemas(),
     ]
     .concat()
 }

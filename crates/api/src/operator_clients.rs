@@ -15,7 +15,7 @@ use tenantry_core::error::{Error, FieldError, Missing, Result};
 use tenantry_core::json::Presence;
 use tenantry_core::model::PartnerId;
 use tenantry_domain::conditions::{self, Target};
-use tenantry_domain::{bulk_operations, client_changes, clients};
+use tenantry_domain::{bulk_operations, client_changes, clients, signing_keys};
 use tenantry_http::conditional::{Conditions, show};
 use tenantry_http::extract::{ByOperator, ClientPath, NoParams, QueryParams, SecretPath};
 use tenantry_http::json_body::JsonBody;
@@ -128,7 +128,7 @@ pub async fn create_any_client(
         let location = format!("/operator/v1/clients/{}", made.client.client_id);
         created(location, &made.client, made.secret.as_deref())
     };
-    let (settings, dry_run) = (new.settings.clone(), write.is_dry_run());
+    let dry_run = write.is_dry_run();
     let answer = match Reach::of(by, pid.unwrap_or(PartnerId(0))) {
         Reach::Partner(by) => write.run(&app, &by, move |tx| shown(client_changes::create(tx, &new)?)).await,
         Reach::Product(by) => {
@@ -136,7 +136,7 @@ pub async fn create_any_client(
         }
     }?;
     if !dry_run {
-        client_changes::ensure_key(&app, &settings, None);
+        signing_keys::make_missing(&app);
     }
     Ok(answer)
 }
@@ -220,7 +220,7 @@ async fn change_client(
     let reach = Reach::of_client(by, &id)?;
     let current = reach.get(app, &id).await?;
     let change = read_change(body, &current, presence, Whose::Operator)?;
-    let (settings, dry_run) = (change.clone(), write.is_dry_run());
+    let dry_run = write.is_dry_run();
     let write = write.of(Target::Client(id.clone()));
     let answer = match reach {
         Reach::Partner(by) => {
@@ -231,7 +231,7 @@ async fn change_client(
         }
     }?;
     if !dry_run {
-        client_changes::ensure_key(app, &settings, Some(&current));
+        signing_keys::make_missing(app);
     }
     Ok(answer)
 }

@@ -30,9 +30,9 @@ use tenantry_store::access;
 const OLD_PASSWORD: Property = Property::new("oldPassword", "The current password.").like("Old.Tea-Cup.12");
 const NEW_PASSWORD: Property = Property::new(
     "newPassword",
-    "The new password: 12 to 40 characters of Latin letters, digits and special characters except `:`, with at least one upper-case letter, lower-case letter, digit and special character, beginning and ending with a letter or digit.",
+    "The new password. By the rules `contract`: 12 to 40 characters of Latin letters, digits and special characters except `:`, with at least one upper-case letter, lower-case letter, digit and special character, beginning and ending with a letter or digit. By the rules `nist`: 15 to 128 characters of any script.",
 )
-.of(&policy::PASSWORD)
+.of(&policy::ANY_PASSWORD)
 .like("New.Tea-Cup.34");
 const OWN_GROUPS: Property = Property::new("groups", "Only a partner admin can change groups.").read_only();
 const OWN_IS_ADMIN: Property = Property::new("isAdmin", "Only a partner admin can change it.").read_only();

@@ -18,9 +18,9 @@ use tenantry_http::state::AppState;
 use tenantry_http::writes::{Write, WriteResponse};
 use tenantry_store::access::Scope;
 use tenantry_store::listing::lists::{SortKey, Total};
-use tenantry_store::tables::sessions::SessionPosition;
+use tenantry_store::tables::sessions::{SessionFilter, SessionPosition};
 
-/// A session: the tokens of one login.
+/// A session: the tokens of one login, or a browser in which the user is signed in.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
@@ -28,9 +28,20 @@ pub struct SessionBody<'a> {
     /// Identifies the session, but grants no access.
     #[schema(example = "3q2-7wMpR0GzD1xYf5aBcg")]
     session_id: &'a str,
-    /// The OAuth client it was opened through.
+    /// `tokens`: the tokens of one login. `browser`: a browser in which the user has signed in on the pages of this server; it
+    /// cannot use the API.
+    #[schema(required = false, example = "tokens")]
+    kind: &'a str,
+    /// The OAuth client it was opened through; `tenantry` is the built-in one, also of browsers.
     #[schema(example = "tenantry")]
     client_id: &'a str,
+    /// The client's name; null for the built-in one.
+    #[schema(required = false, example = "Shop")]
+    client_name: Option<&'a str>,
+    /// The session of the browser in which an application got the tokens. When it ends, this one does, unless it has the
+    /// scope `offline_access`.
+    #[schema(required = false)]
+    browser_session_id: Option<&'a str>,
     /// The client's address at the login.
     #[schema(required = true, example = "203.0.113.7")]
     address: Option<&'a str>,
@@ -48,7 +59,7 @@ pub struct SessionBody<'a> {
     /// When it was last used, to about five minutes. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
     last_used_at: Time,
-    /// When it ends, unless it is refreshed. RFC 3339, UTC.
+    /// When it ends, unless it is refreshed, or used if it is one of a browser. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime, example = "2026-12-23T09:00:00.000Z")]
     expires_at: Time,
 }
@@ -57,7 +68,10 @@ impl<'a> SessionBody<'a> {
     fn of(session: &'a Session, current: Option<&str>) -> Self {
         Self {
             session_id: &session.session_id,
+            kind: session.kind.name(),
             client_id: &session.client_id,
+            client_name: session.client_name.as_deref(),
+            browser_session_id: session.browser_session.as_deref(),
             address: session.address.as_deref(),
             user_agent: session.user_agent.as_deref(),
             is_current: current == Some(session.session_id.as_str()),
@@ -99,7 +113,11 @@ fn read_list(mut params: Params, pid: PartnerId, user_id: UserId, path: &'static
         (Start::After(SortKey::Text(id), at), _) => SessionPosition::After(*at, id.clone()),
         (_, offset) => SessionPosition::Offset(offset.unwrap_or(0)),
     };
-    Ok(SessionList { query: SessionQuery { descending, from, size: page.size + 1 }, address, page })
+    Ok(SessionList {
+        query: SessionQuery { filter: SessionFilter::All, descending, from, size: page.size + 1 },
+        address,
+        page,
+    })
 }
 
 type SessionPage<'a> = Page<SessionBody<'a>>;
@@ -122,7 +140,7 @@ fn show(
 
 /// List the caller's own sessions.
 ///
-/// Always a page, by opening time. Each login opens a session.
+/// Always a page, by opening time. Each login opens a session, and each browser in which the user signs in.
 #[utoipa::path(
     get, path = "/api/v1/users/self/sessions", tag = "self", params(Of<SessionList>),
     responses(
@@ -144,7 +162,7 @@ pub async fn list_own_sessions(
 
 /// List a user's sessions.
 ///
-/// Always a page, by opening time. Each login opens a session.
+/// Always a page, by opening time. Each login opens a session, and each browser in which the user signs in.
 #[utoipa::path(
     get, path = "/api/v1/users/{userId}/sessions", tag = "users",
     params(Of<UserPath>, Of<SessionList>),
@@ -165,7 +183,7 @@ pub async fn list_user_sessions(
     Ok(show(&app, &by, found, &address, &request))
 }
 
-/// End all sessions of the caller.
+/// End all sessions of the caller, of browsers too.
 ///
 /// The session of this request ends, too: the next request needs a new login.
 #[utoipa::path(
@@ -197,7 +215,7 @@ pub async fn end_own_session(
     write.run(&app, &member, move |tx| sessions::end_own(tx, &session).map(|()| WriteResponse::gone())).await
 }
 
-/// End all sessions of a user.
+/// End all sessions of a user, of browsers too.
 ///
 /// Its access and refresh tokens are refused from now on. The user can log in again.
 #[utoipa::path(
@@ -216,7 +234,8 @@ pub async fn end_user_sessions(
 
 /// End one session of a user.
 ///
-/// Its access and refresh tokens are refused from now on. Other sessions of the user continue.
+/// Its access and refresh tokens are refused from now on. Other sessions of the user continue, except those that applications
+/// opened in it, if it is one of a browser.
 #[utoipa::path(
     delete, path = "/api/v1/users/{userId}/sessions/{sessionId}", tag = "users",
     params(Of<UserPath>, Of<SessionPath>, Of<Write>),

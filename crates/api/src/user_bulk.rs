@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::responses::{AdminErrors, ConflictError, InvalidError, MissingError, TooLargeError};
-use crate::user_lists::{as_stored, filter_schema, read_filters};
+use crate::user_lists::filter_schema;
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::json::{
     Fields, Members, Presence, Property, Shape, elements, id_list, id_schema, members, text, wrong_type,
@@ -15,6 +15,7 @@ use tenantry_core::json::{
 use tenantry_core::model::UserId;
 use tenantry_core::user_fields::ProfileField;
 use tenantry_domain::bulk_changes::{BulkChange, BulkOperation, Selection};
+use tenantry_domain::factors::step_up;
 use tenantry_domain::user_bulk::{self, BulkRow, MOST_CHANGED};
 use tenantry_domain::user_records::{
     PartialUser, note_unknown, read_groups, read_is_admin, read_profile_change, read_status, unknown_groups,
@@ -27,6 +28,7 @@ use tenantry_http::paging::Params;
 use tenantry_http::parameters::Of;
 use tenantry_http::problem::{Problem, ProblemDocument, of_row};
 use tenantry_http::state::AppState;
+use tenantry_http::user_filters::{as_stored, read_filters};
 use tenantry_http::writes::{IdempotentBody, Write, WriteResponse};
 use tenantry_store::access::{self, Scope};
 
@@ -215,6 +217,9 @@ pub async fn bulk_create_users(
     IdempotentBody { body, key }: IdempotentBody<BULK>,
 ) -> Result<Response, Problem> {
     let Bulk { rows, atomic } = read_bulk(&app, &by, &body).await?;
+    if rows.iter().flatten().any(|new| new.is_admin) {
+        step_up::expect_strong_admin(&app, &by).await?;
+    }
     write
         .idempotency_key(key)
         .large()
@@ -394,6 +399,9 @@ pub async fn bulk_patch_users(
     JsonBody(body): JsonBody<BULK>,
 ) -> Result<Response, Problem> {
     let (selection, expected, change) = read_patch_request(&app, &by, &body).await?;
+    if change.is_admin == Some(true) {
+        step_up::expect_strong_admin(&app, &by).await?;
+    }
     let map_error = match &selection {
         Selection::Filter(query) if !query.groups.is_empty() => in_filter,
         _ => |error| error,

@@ -15,6 +15,7 @@ use crate::responses::{AdminErrors, ConflictError, InvalidError};
 use tenantry_core::error::{Conflict, Error, FieldError, Result};
 use tenantry_core::rows::{BatchSize, Delimiter, Format, RawRow, ReadOptions, Splitter};
 use tenantry_core::values::ANY_TEXT;
+use tenantry_domain::factors::step_up;
 use tenantry_domain::user_import::{
     self, BatchStrategy, Chain, Existing, HashPolicy, ImportOptions, RowAction, RowOutcome, Seen,
     UnusableHashes,
@@ -279,6 +280,8 @@ pub async fn import_users(
     StreamedBody(body): StreamedBody,
 ) -> Result<Response, Problem> {
     let asked = ImportQuery::read(params, &headers, &by)?;
+    // Rows can make admins, and set passwords.
+    step_up::expect_strong_admin(&app, &by).await?;
     Import::begin(app, by, asked).await?.run(body).await
 }
 

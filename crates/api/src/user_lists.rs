@@ -11,9 +11,8 @@ use tenantry_http::extract::{Admin, QueryParams};
 use crate::responses::{AdminErrors, InvalidError};
 use crate::user_bodies::UserBody;
 use tenantry_core::error::{Error, FieldError, Result};
-use tenantry_core::model::{GroupId, PartnerId, Status, User, UserId};
+use tenantry_core::model::{PartnerId, User, UserId};
 use tenantry_core::user_fields::UserField;
-use tenantry_core::values::{self, ANY_TEXT};
 use tenantry_domain::users;
 use tenantry_http::paging::{
     FoundRows, List, ListAddress, PageRequest, Params, Start, page_response, stream, write_rows,
@@ -21,6 +20,10 @@ use tenantry_http::paging::{
 use tenantry_http::parameters::{CURSOR, DESCENDING, Of, PAGE, PAGE_SIZE, Parameter, ReadFrom, SEARCH};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
+use tenantry_http::user_filters::{
+    EMAIL, EXTERNAL_ID, FILTERS, GROUP_ID, IS_ADMIN, NESTED, STATUS, USERNAME, as_stored, parameters_of,
+    read_filters,
+};
 use tenantry_store::access::{self, Scope};
 use tenantry_store::listing::lists::{Position, SortKey};
 use tenantry_store::listing::user_queries::{UserQuery, sort_key, sort_names};
@@ -28,27 +31,7 @@ use tenantry_store::listing::user_queries::{UserQuery, sort_key, sort_names};
 /// Rows read at once for a streamed list.
 const CHUNK: i64 = 1_000;
 
-static GROUP_ID: Parameter = Parameter::ids("groupId", "Users in any of these groups.");
-/// The source's misprint (A9, B14).
-static GROUPD_ID: Parameter = Parameter::ids("groupdId", "The same as `groupId`.");
-static NESTED: Parameter = Parameter::flag("nested", "With `groupId`: also users in groups nested in these.");
-static STATUS: Parameter =
-    Parameter::any_of("status", || Status::NAMES.to_vec(), "Users with any of these statuses.");
-static IS_ADMIN: Parameter = Parameter::flag("isAdmin", "Only partner admins, or only others.");
-static USERNAME: Parameter =
-    Parameter::texts("username", &ANY_TEXT, "Users with exactly one of these usernames, ignoring case.");
-static EMAIL: Parameter = Parameter::texts(
-    "email",
-    &ANY_TEXT,
-    "Users with exactly one of these addresses, ignoring case; an internationalized domain equals its ASCII form.",
-);
-static EXTERNAL_ID: Parameter =
-    Parameter::texts("externalId", &ANY_TEXT, "Users with exactly one of these keys, ignoring case.");
 static SORT_BY: Parameter = Parameter::sort_by(|| sort_names().iter().map(|(name, _)| *name).collect());
-
-/// The parameters by which users are chosen. Different ones are combined by "and".
-const FILTERS: [&Parameter; 8] =
-    [&GROUP_ID, &NESTED, &STATUS, &IS_ADMIN, &USERNAME, &EMAIL, &EXTERNAL_ID, &SEARCH];
 
 /// The schema of filters in a body: each is a value or an array of them.
 pub(super) fn filter_schema() -> Value {
@@ -62,74 +45,6 @@ pub(super) fn filter_schema() -> Value {
     };
     let properties: Map<String, Value> = FILTERS.iter().map(property).collect();
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
-}
-
-/// Which users are asked for. The values of `externalId` are still as they were given, but folded.
-pub(super) fn read_filters(params: &mut Params) -> UserQuery {
-    let mut ids = params.ids(&GROUP_ID);
-    ids.extend(params.ids(&GROUPD_ID));
-    ids.sort_unstable();
-    ids.dedup();
-    // Filters compare folded, those with few values too (B27).
-    let mut status = Vec::new();
-    for name in params.all(STATUS.name) {
-        let folded = values::fold(&name);
-        match Status::ALL.into_iter().find(|status| values::fold(status.as_str()) == folded) {
-            Some(one) => status.push(one),
-            None => params.error(STATUS.name, "unknown-status", "give ACTIVE, INACTIVE or LOCKED"),
-        }
-    }
-    let mut is_admin = Vec::new();
-    for value in params.all(IS_ADMIN.name) {
-        match values::fold(&value).as_str() {
-            "true" => is_admin.push(true),
-            "false" => is_admin.push(false),
-            _ => params.error(IS_ADMIN.name, "wrong-value", "give true or false"),
-        }
-    }
-    // In one order, so that a cursor holds however the same filters are written down.
-    let sorted = |mut values: Vec<String>| {
-        values.sort_unstable();
-        values.dedup();
-        values
-    };
-    let folded = |values: Vec<String>| sorted(values.iter().map(|v| values::fold(v)).collect());
-    let (usernames, emails) = (params.all(USERNAME.name), params.all(EMAIL.name));
-    for (parameter, values) in [(&USERNAME, &usernames), (&EMAIL, &emails)] {
-        if values.iter().any(|value| value.contains(' ')) {
-            // No user has one: in a query it is most likely a + that was not encoded (B27).
-            let detail = "contains a space, which none of them has: in a query write + as %2B";
-            params.error(parameter.name, "contains-space", detail);
-        }
-    }
-    let emails = emails.iter().map(|email| values::email_key(email)).collect();
-    let mut query = UserQuery {
-        username: folded(usernames),
-        email: sorted(emails),
-        external_id: folded(params.all(EXTERNAL_ID.name)),
-        // Both values together are no filter.
-        is_admin: is_admin.first().copied().filter(|first| is_admin.iter().all(|v| v == first)),
-        status,
-        nested: params.flag(&NESTED).unwrap_or(false),
-        groups: ids.into_iter().map(GroupId).collect(),
-        search: params.user_search(),
-        sort: UserField::UserId,
-        descending: false,
-    };
-    if query.nested && query.groups.is_empty() {
-        params.error(NESTED.name, "needs-group-id", "say with groupId of which groups");
-    }
-    query.status.sort_unstable();
-    query.status.dedup();
-    query
-}
-
-/// Brings the filters into the form that is stored: the key of an optional string (crates/store/src/tables/users.rs).
-pub(super) fn as_stored(mut query: UserQuery) -> UserQuery {
-    for value in &mut query.external_id {
-        *value = tenantry_store::tables::users::optional_key(Some(value));
-    }
-    query
 }
 
 /// The query of the list of users: which, in which order, which part.
@@ -175,18 +90,7 @@ fn address(query: &UserQuery, pid: PartnerId) -> ListAddress {
     if query.descending {
         parameters.push(("descending", String::from("true")));
     }
-    parameters.extend(query.groups.iter().map(|id| ("groupId", id.to_string())));
-    if query.nested {
-        parameters.push(("nested", String::from("true")));
-    }
-    parameters.extend(query.status.iter().map(|status| ("status", status.as_str().to_owned())));
-    parameters.extend(query.is_admin.map(|is_admin| ("isAdmin", is_admin.to_string())));
-    for (name, values) in
-        [("username", &query.username), ("email", &query.email), ("externalId", &query.external_id)]
-    {
-        parameters.extend(values.iter().map(|value| (name, value.clone())));
-    }
-    parameters.extend(query.search.as_ref().map(|term| ("search", term.to_string())));
+    parameters.extend(parameters_of(query));
     ListAddress { path: "/api/v1/users".into(), pid, parameters }
 }
 

@@ -13,6 +13,7 @@ use tenantry_core::error::Result;
 use tenantry_core::json::Presence;
 use tenantry_core::model::{User, UserId};
 use tenantry_domain::conditions::{self, Target};
+use tenantry_domain::factors::step_up;
 use tenantry_domain::user_records::{read_change, read_new};
 use tenantry_domain::{effects, password_changes, unit, users};
 use tenantry_http::conditional::{Conditions, show};
@@ -47,6 +48,9 @@ pub async fn create_user(
     IdempotentBody { body, key }: IdempotentBody,
 ) -> Result<Response, Problem> {
     let new = read_new(&app.store, &by, &body).await?;
+    if new.is_admin {
+        step_up::expect_strong_admin(&app, &by).await?;
+    }
     let state = app.clone();
     write
         .idempotency_key(key)
@@ -136,6 +140,9 @@ async fn change_user(
 ) -> Result<Response, Problem> {
     let current = app.store.read(by, move |tx| users::get(tx, id)).await?;
     let change = read_change(&app.store, by, &current, body, presence).await?;
+    if change.is_admin == Some(true) && !current.is_admin {
+        step_up::expect_strong_admin(app, by).await?;
+    }
     let state = app.clone();
     write.of(Target::User(id)).run(app, by, move |tx| shown(&users::update(tx, id, &change)?, &state)).await
 }

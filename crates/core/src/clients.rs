@@ -193,6 +193,8 @@ pub struct Client {
     pub needs_consent: bool,
     /// Whether an authorization request needs PKCE (RFC 7636); always for a public client.
     pub needs_pkce: bool,
+    /// Whether users who have a second factor may log in through it with the password alone, by the password grant.
+    pub password_alone: bool,
     /// The partners whose users a product client serves; `None` for all. `None` for a client of a partner.
     pub partners: Option<Vec<PartnerId>>,
     /// Its secrets, at most [`MAX_SECRETS`].

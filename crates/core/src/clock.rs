@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_clock_goes_with_the_machine() {
+    fn a_system_clock_follows_the_machine() {
         let read = Clock::system_off_by(-HOUR).read();
         assert!((read.now - system() + HOUR).abs() < MINUTE && (read.steady - read.now).abs() < MINUTE);
     }

@@ -29,9 +29,15 @@ pub enum Error {
     /// The caller is authenticated but may not do this.
     #[error("{}", .0.detail())]
     Forbidden(Denial),
+    /// The operation needs a stronger or more recent sign-in (RFC 9470).
+    #[error("{}", .0.detail())]
+    InsufficientAuthentication(NeededAuthentication),
     /// A token request was refused (RFC 6749 §5.2).
     #[error("{}: {}", .0.code(), .1)]
     Grant(GrantError, Cow<'static, str>),
+    /// The password is right, but the user has a second factor, which this grant cannot ask for.
+    #[error("invalid_grant: this user has a second factor: use the authorization code grant")]
+    SecondFactorNeeded,
     /// Too many attempts from one address.
     #[error("too many attempts; try again in {} seconds", .0.as_secs())]
     TooMany(Duration),
@@ -117,6 +123,8 @@ pub enum Missing {
     Partner,
     /// A session of a user.
     Session,
+    /// A second factor of a user.
+    Factor,
     /// The branding of a partner.
     Branding,
     /// An OAuth client.
@@ -142,6 +150,7 @@ impl std::fmt::Display for Missing {
             Self::ObjectType => f.write_str("object type"),
             Self::Partner => f.write_str("partner"),
             Self::Session => f.write_str("session"),
+            Self::Factor => f.write_str("factor"),
             Self::Branding => f.write_str("branding"),
             Self::Client => f.write_str("client"),
             Self::ClientSecret => f.write_str("client secret"),
@@ -194,6 +203,26 @@ pub enum TokenError {
     Expired,
 }
 
+/// How a user must have signed in for an operation (RFC 9470).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeededAuthentication {
+    /// Whether with a second factor: `acr` 2.
+    pub second_factor: bool,
+    /// How long ago at most, in seconds.
+    pub max_age: Option<u64>,
+}
+
+impl NeededAuthentication {
+    /// For people.
+    pub fn detail(self) -> &'static str {
+        if self.second_factor {
+            "this needs a sign-in with a second factor: send the user to /oauth/authorize with the acr_values and max_age of WWW-Authenticate"
+        } else {
+            "this needs a more recent sign-in: send the user to /oauth/authorize with the max_age of WWW-Authenticate, or log in again"
+        }
+    }
+}
+
 /// Why an authenticated caller is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
@@ -201,6 +230,8 @@ pub enum Denial {
     NotAdmin,
     /// The session was opened with a temporary or expired password (B22).
     PasswordChangeRequired,
+    /// A second factor is required of the user, and the session has none.
+    SecondFactorRequired,
     /// A technical account has no user (B28).
     NoUser,
     /// A technical account without `--admin` may not do this (B28).
@@ -217,6 +248,7 @@ impl Denial {
         match self {
             Self::NotAdmin => "admin-required",
             Self::PasswordChangeRequired => "password-change-required",
+            Self::SecondFactorRequired => "second-factor-required",
             Self::NoUser => "no-user",
             Self::TechnicalAccount => "technical-account",
             Self::NotYourself => "not-yourself",
@@ -229,6 +261,9 @@ impl Denial {
             Self::NotAdmin => "only partner admins may do this",
             Self::PasswordChangeRequired => {
                 "this session was opened with a temporary or expired password: set a new one with POST /api/v1/users/self/update-password first"
+            }
+            Self::SecondFactorRequired => {
+                "a second factor is required of this user: sign in on the pages, which lead through adding one, or add one with POST /api/v1/users/self/factors"
             }
             Self::NoUser => "this token belongs to a technical account, which is not a user",
             Self::TechnicalAccount => "this technical account is not an admin",

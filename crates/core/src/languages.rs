@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn accept_language_goes_by_weight() {
+    fn accept_language_is_ordered_by_weight() {
         let table = [
             ("nl", Some(Nl)),
             ("nl-NL,nl;q=0.9,en-US;q=0.8,en;q=0.7", Some(Nl)),

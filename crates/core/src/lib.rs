@@ -2,6 +2,8 @@
 
 /// The account policy: lifetimes and limits that the operator sets.
 pub mod account_policy;
+/// How a person signed in: classes and methods.
+pub mod authentication;
 /// The permission catalogue: the default one, and parsing of others.
 pub mod catalogue;
 /// OAuth clients.

@@ -275,13 +275,41 @@ pub struct Partner {
 /// The built-in public OAuth client: no secret, grants `password` and `refresh_token`.
 pub const PUBLIC_CLIENT: &str = "tenantry";
 
-/// The tokens of one login: a token family.
+/// What a session consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionKind {
+    /// The tokens of one login: a token family.
+    Tokens,
+    /// A browser in which the user is signed in on the pages.
+    Browser,
+}
+
+impl SessionKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Tokens, Self::Browser];
+
+    /// Its name, as shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+/// A session: where a user is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Random. Identifies the session; it is not a credential.
     pub session_id: String,
-    /// The OAuth client it was opened through.
+    /// What it consists of.
+    pub kind: SessionKind,
+    /// The OAuth client it was opened through; [`PUBLIC_CLIENT`] for a browser.
     pub client_id: String,
+    /// The client's name; `None` for the built-in client.
+    pub client_name: Option<String>,
+    /// The browser session in which the tokens were requested, unless it has ended.
+    pub browser_session: Option<String>,
     /// The client's address.
     pub address: Option<String>,
     /// The client's user agent.
@@ -290,7 +318,7 @@ pub struct Session {
     pub is_restricted: bool,
     /// When it was opened.
     pub created_at: Millis,
-    /// When its tokens were last used, accurate to about five minutes.
+    /// When it was last used, accurate to about five minutes.
     pub last_used_at: Millis,
     /// When it ends unless it is refreshed.
     pub expires_at: Millis,

@@ -118,6 +118,11 @@ pub fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| is_plain)
 }
 
+/// The composed form of a text (NFC).
+pub fn compose(s: &str) -> String {
+    s.nfc().collect()
+}
+
 /// The form by which strings are sorted and compared (B26), and searched without its accents (B27): NFC, full default
 /// case folding (Unicode §3.13), and NFC again, so that folding is idempotent.
 pub fn fold(s: &str) -> String {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::authorization_requests::{AuthorizationError, Refused, Valid};
-use crate::browser_sessions::{AuthenticationMethod, BrowserSession};
+use crate::browser_sessions::BrowserSession;
 use crate::clients::{self, ClientIdentity};
 use crate::events::{self, EventKind};
 use crate::id_tokens::{self, IdTokenFacts};
@@ -23,7 +23,7 @@ use tenantry_core::clock::{HOUR, MINUTE, Millis};
 use tenantry_core::error::{Error, GrantError, Result};
 use tenantry_core::model::Status;
 use tenantry_core::scopes::{TokenScope, TokenScopes};
-use tenantry_store::access::{Within, system_within};
+use tenantry_store::access::{SignInFacts, Within, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::authorization_codes::{self as stored, Authentication, AuthorizationCode};
@@ -71,7 +71,6 @@ pub async fn issue(
 
 fn describe(services: &Services, valid: &Valid, session: &BrowserSession) -> AuthorizationCode {
     let request = &valid.request;
-    let amr = AuthenticationMethod::ALL.iter().filter(|method| session.amr.contains(&method.name()));
     AuthorizationCode {
         client_id: request.client_id.clone(),
         user_id: session.user_id,
@@ -83,7 +82,7 @@ fn describe(services: &Services, valid: &Valid, session: &BrowserSession) -> Aut
         authentication: Authentication {
             auth_time: session.auth_time,
             acr: session.acr,
-            amr: amr.fold(0, |all, method| all | method.bit()),
+            amr: session.amr,
             id_token_claims: request.claims.id_token.to_bits(),
             userinfo_claims: request.claims.userinfo.to_bits(),
         },
@@ -216,6 +215,7 @@ fn open(tx: &mut Tx<'_>, presented: &Presented, code: &AuthorizationCode) -> Res
         scopes: code.scopes,
         browser_session: Some(&code.browser_session),
         restricted: None,
+        signed_in: SignInFacts::default(),
         by_code: Some(OpeningByCode { authentication: code.authentication, has_refresh_token }),
     };
     let session = domain_sessions::open(tx, &opening)?;

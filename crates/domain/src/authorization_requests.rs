@@ -64,8 +64,12 @@ pub struct AuthorizationRequest {
     pub partner: Option<PartnerId>,
     /// The user that must sign in (`sub`), by `id_token_hint` or `claims`.
     pub id_token_hint_sub: Option<String>,
-    /// When it was made.
+    /// When it was made, by the time of day, as sign-ins are.
     pub at: Millis,
+    /// When it expires: by the clock of expiry, which a time of day that is set back does not change. None in those of earlier
+    /// versions.
+    #[serde(default)]
+    pub expires_at: Option<Millis>,
     /// What the person has decided on the pages.
     #[serde(default)]
     pub decided: Decided,
@@ -76,7 +80,7 @@ pub struct AuthorizationRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decided {
-    /// To go on with the account of this session.
+    /// To continue with the account of this session.
     pub account: Option<String>,
     /// To consent.
     pub consent: Option<String>,
@@ -129,12 +133,12 @@ impl Prompts {
 }
 
 impl AuthorizationRequest {
-    /// Seals it for its way through the pages. It stays valid as long as it was from the beginning.
+    /// Seals it for its way through the pages. This does not extend its lifetime.
     ///
     /// # Errors
     /// None of its own.
     pub fn seal(&self, services: &Services) -> Result<String> {
-        let left = self.at + LIFETIME - services.clock.read().latest;
+        let left = self.expires_at.unwrap_or(self.at + LIFETIME) - services.clock.read().latest;
         sealed::seal(services, PURPOSE, self, left.clamp(0, LIFETIME))
     }
 
@@ -144,21 +148,21 @@ impl AuthorizationRequest {
         self.scopes.union(claims.scopes())
     }
 
-    /// The request of somebody who goes on with the account of this session.
+    /// The request of a person who continues with the account of this session.
     #[must_use]
     pub fn with_account(mut self, session: &BrowserSession) -> Self {
         self.decided.account = Some(session.session_id.clone());
         self
     }
 
-    /// The request of somebody who has consented in this session. The consent itself is stored by the caller.
+    /// The request of a person who has consented in this session. The consent itself is stored by the caller.
     #[must_use]
     pub fn with_consent(mut self, session: &BrowserSession) -> Self {
         self.decided.consent = Some(session.session_id.clone());
         self
     }
 
-    /// The request of somebody who has refused: it is answered with `access_denied`.
+    /// The request of a person who has refused: it is answered with `access_denied`.
     #[must_use]
     pub fn refused(mut self) -> Self {
         self.decided.refusal = true;
@@ -173,7 +177,8 @@ pub fn open(services: &Services, sealed: &str) -> Option<AuthorizationRequest> {
 
 /// Where a page sends the browser when it is done with a sealed request.
 pub fn continue_path(sealed: &str) -> String {
-    format!("/oauth/authorize/continue?request={sealed}")
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("request", sealed).finish();
+    format!("/oauth/authorize/continue?{query}")
 }
 
 mod scope_bits {

@@ -99,7 +99,7 @@ impl PageBranding {
             Color::parse(&branding.color).map(|color| PageColors::of(color).stylesheet()).unwrap_or_default();
         Self {
             name: branding.name,
-            stylesheet_path: format!("/branding/{pid}/colours.{}.css", hash(stylesheet.as_bytes())),
+            stylesheet_path: format!("/branding/{pid}/colors.{}.css", hash(stylesheet.as_bytes())),
             stylesheet,
             logo: branding.logo.map(|logo| PageLogo {
                 path: logo_path(pid, &logo),

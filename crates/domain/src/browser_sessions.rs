@@ -12,16 +12,16 @@ use crate::services::Services;
 use crate::tokens::{self, Origin};
 use crate::unit;
 use tenantry_core::clock::{DAY, HOUR, Millis};
-use tenantry_core::error::{Error, Missing, Result};
+use tenantry_core::error::{Denial, Result};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::values;
-use tenantry_store::access::{Admin, BrowserFacts, Caller, Member, Within, system_within};
+use tenantry_store::access::{Admin, BrowserFacts, Caller, Member, SignInFacts, Within, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::browser_sessions as stored;
 use tenantry_store::tables::browser_sessions::NewBrowserSession;
 
-pub use tenantry_store::tables::browser_sessions::ListedBrowserSession;
+pub use tenantry_core::authentication::{ACR_PASSWORD, ACR_SECOND_FACTOR, AuthenticationMethod};
 
 /// A session that is not used for this long ends.
 pub const IDLE: Millis = 12 * HOUR;
@@ -32,40 +32,8 @@ pub const LONGEST: Millis = 7 * DAY;
 /// The life of a session of somebody who asked to be kept signed in.
 pub const KEPT: Millis = 30 * DAY;
 
-/// How long an ended session is kept: another process may have seen it in use.
+/// How long an expired session is stored: another process may have seen it in use.
 const STORED: Millis = DAY;
-
-/// Maximum number of sessions that a user is shown.
-const LISTED: i64 = 100;
-
-/// The authentication context class of a password.
-pub const ACR_PASSWORD: i64 = 1;
-
-/// An authentication method (RFC 8176). Stored as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthenticationMethod {
-    /// A password.
-    Password,
-}
-
-impl AuthenticationMethod {
-    /// Every method.
-    pub const ALL: [Self; 1] = [Self::Password];
-
-    /// Its bit.
-    pub const fn bit(self) -> i64 {
-        match self {
-            Self::Password => 1,
-        }
-    }
-
-    /// Its name in `amr`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Password => "pwd",
-        }
-    }
-}
 
 /// The session of a browser whose user may use it now.
 #[derive(Debug, Clone)]
@@ -76,14 +44,16 @@ pub struct BrowserSession {
     pub session_id: String,
     /// Whose it is.
     pub user_id: UserId,
-    /// When the person last gave the password.
+    /// When the person last gave the password or a passkey.
     pub auth_time: Millis,
-    /// The authentication context class: 1 = password.
+    /// The authentication context class: 1 = password, 2 = a second factor.
     pub acr: i64,
-    /// The authentication methods, by their names in RFC 8176.
-    pub amr: Vec<&'static str>,
+    /// The authentication methods, as bits.
+    pub amr: i64,
     /// Whether a new password must be set first (B22).
     pub is_restricted: bool,
+    /// Whether a second factor must be added first.
+    pub lacks_factor: bool,
     /// Whether the user is a partner admin.
     pub is_admin: bool,
     /// Whether the person asked to be kept signed in.
@@ -92,7 +62,7 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// Whoever uses it, for transactions of its requests.
+    /// The caller, for transactions of its requests.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
@@ -100,7 +70,7 @@ impl BrowserSession {
     /// Its user, for what needs no further right.
     ///
     /// # Errors
-    /// The password must be set first (B22).
+    /// The password must be set first (B22), or a second factor added.
     pub fn member(&self) -> Result<Member> {
         Member::of(self.caller.clone())
     }
@@ -113,10 +83,18 @@ impl BrowserSession {
         Member::even_restricted(self.caller.clone())
     }
 
+    /// Its user, possibly one who must first add a second factor.
+    ///
+    /// # Errors
+    /// The password must be set first (B22).
+    pub fn member_adding_factor(&self) -> Result<Member> {
+        Member::adding_factor(self.caller.clone())
+    }
+
     /// Its user as a partner admin.
     ///
     /// # Errors
-    /// It is none.
+    /// The user is not an admin.
     pub fn admin(&self) -> Result<Admin> {
         Admin::of(&self.caller)
     }
@@ -124,15 +102,16 @@ impl BrowserSession {
     fn of(facts: &BrowserFacts, now: Millis) -> Option<Self> {
         let caller = Caller::admit_browser(facts, now)?;
         let of = facts.caller();
-        let amr = AuthenticationMethod::ALL.iter().filter(|method| facts.amr() & method.bit() != 0);
+        let SignInFacts { auth_time, acr, amr } = of.signed_in();
         Some(Self {
             pid: of.pid(),
             session_id: of.session_id().to_owned(),
             user_id: of.user_id()?,
-            auth_time: facts.auth_time(),
-            acr: facts.acr(),
-            amr: amr.map(|method| method.name()).collect(),
+            auth_time,
+            acr,
+            amr,
             is_restricted: of.is_restricted(),
+            lacks_factor: caller.restriction() == Some(Denial::SecondFactorRequired),
             is_admin: of.is_admin(),
             is_kept: facts.is_kept(),
             caller,
@@ -179,6 +158,10 @@ pub(super) struct Opening<'a> {
     pub(super) is_kept: bool,
     /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
+    /// The authentication context class.
+    pub(super) acr: i64,
+    /// The authentication methods, as bits.
+    pub(super) amr: i64,
     /// The cookie of the browser's session, if it has one.
     pub(super) previous: Option<&'a str>,
 }
@@ -196,7 +179,8 @@ fn ends(tx: &Tx<'_>, is_kept: bool) -> (Millis, Millis) {
     if is_kept { (now + KEPT, now + KEPT) } else { (now + IDLE, now + LONGEST) }
 }
 
-/// Opens a session. The browser's session of the same user goes on with another cookie, one of another user ends.
+/// Opens a session. If the browser has a session of the same user, that continues with a new cookie; one of another user
+/// ends.
 pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
     let (cookie, pid) = (make_cookie(tx.random(), tx.pid()), tx.pid());
     let cookie_hash = tokens::hash(&cookie);
@@ -226,8 +210,8 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
         user_id: opening.user_id,
         is_restricted: opening.restricted.is_some(),
         is_kept: opening.is_kept,
-        acr: ACR_PASSWORD,
-        amr: AuthenticationMethod::Password.bit(),
+        acr: opening.acr,
+        amr: opening.amr,
         expires_at,
         ends_at,
         address: &address,
@@ -243,7 +227,7 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<Opened> {
     Ok(Opened { session_id, cookie })
 }
 
-fn sign_out(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
+pub(super) fn sign_out(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
     if stored::end(tx, session_id)? {
         events::record_user(tx, EventKind::UserSignedOut, user_id, None, None)?;
     }
@@ -261,7 +245,7 @@ pub async fn end(services: &Services, session: &BrowserSession) -> Result<()> {
     unit::write(&services.store, &system_within(session.pid), work).await
 }
 
-/// Ends the session with this cookie, whoever's it is and whether or not its user may use it.
+/// Ends the session with this cookie, also if its user may not use it.
 ///
 /// # Errors
 /// None of its own.
@@ -293,25 +277,13 @@ pub(super) fn lift_restriction(tx: &mut Tx<'_>, session_id: &str) -> Result<()> 
     stored::lift_restriction(tx, session_id, |is_kept| if is_kept { kept } else { not_kept })
 }
 
-/// The active browser sessions of the caller, newest first.
-///
-/// # Errors
-/// None of its own.
-pub fn list_own(tx: &mut Tx<'_, Member>) -> Result<Vec<ListedBrowserSession>> {
-    let user_id = tx.scope().user_id();
-    stored::list_of(tx, user_id, LISTED)
-}
-
-/// Ends one of the caller's browser sessions, possibly the current one.
-///
-/// # Errors
-/// Not found.
-pub fn end_own(tx: &mut Tx<'_, Member>, session_id: &str) -> Result<()> {
-    let user_id = tx.scope().user_id();
+/// Ends a browser session of this user. Returns whether the user had it.
+pub(super) fn end_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool> {
     if !stored::is_of(tx, user_id, session_id)? {
-        return Err(Error::NotFound(Missing::Session));
+        return Ok(false);
     }
-    sign_out(tx, user_id, session_id)
+    sign_out(tx, user_id, session_id)?;
+    Ok(true)
 }
 
 /// Removes sessions that ended more than a day ago, of all partners, at most `limit`. Returns their number.

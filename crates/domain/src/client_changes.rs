@@ -1,4 +1,4 @@
-//! Making, changing and revoking OAuth clients. Admins manage those of their partner, the operator also product clients; the
+//! Creating, updating and revoking OAuth clients. Admins manage those of their partner, the operator also product clients; the
 //! two kinds share their rules.
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::clients::partner_of;
 use crate::events::{self, EventKind};
 use crate::services::Services;
-use crate::{signing_keys, unit};
+use crate::unit;
 use tenantry_core::clients::{
     Client, ClientAuthMethod, ClientGrant, ClientGrants, ClientKind, ClientSecret, MAX_SECRETS,
 };
@@ -44,10 +44,12 @@ pub struct ClientChange {
     pub id_token_alg: Option<SigningAlg>,
     /// How it authenticates; by default in either way that its kind allows.
     pub auth_method: Option<ClientAuthMethod>,
-    /// Whether users are asked to consent; by default they are, by a partner's client.
+    /// Whether users are asked to consent; by default only about a partner's client.
     pub needs_consent: Option<bool>,
     /// Whether it must use PKCE; by default it must.
     pub needs_pkce: Option<bool>,
+    /// Whether users who have a second factor may log in through it with the password alone.
+    pub password_alone: Option<bool>,
     /// The partners whose users a product client serves; `Some(None)` for all.
     pub partners: Option<Option<Vec<PartnerId>>>,
 }
@@ -74,18 +76,10 @@ impl ClientChange {
             auth_method: change.auth_method.unwrap_or(before.auth_method),
             needs_consent: change.needs_consent.unwrap_or(before.needs_consent),
             needs_pkce: change.needs_pkce.unwrap_or(before.needs_pkce),
+            password_alone: change.password_alone.unwrap_or(before.password_alone),
             partners: change.partners.map_or_else(|| before.partners.clone(), |list| list.map(sorted)),
             ..before.clone()
         }
-    }
-}
-
-/// Has the signing key made that a client needs, in the background: call it when a client was made or changed in this way.
-pub fn ensure_key(services: &Services, change: &ClientChange, before: Option<&Client>) {
-    let uris = change.redirect_uris.as_ref().or(before.map(|client| &client.redirect_uris));
-    if uris.is_some_and(|uris| !uris.is_empty()) {
-        let alg = change.id_token_alg.or(before.map(|client| client.id_token_alg)).unwrap_or_default();
-        signing_keys::ensure(services, alg);
     }
 }
 
@@ -150,6 +144,7 @@ fn make(tx: &mut Tx<'_>, new: &NewClient) -> Result<MadeClient> {
         },
         needs_consent: !is_product,
         needs_pkce: true,
+        password_alone: false,
         partners: None,
         secrets: Vec::new(),
         created_at: now,
@@ -200,6 +195,7 @@ fn of_client(client: &Client) -> Value {
         "tokenEndpointAuthMethod": client.auth_method.name(),
         "requireConsent": client.needs_consent,
         "requirePkce": client.needs_pkce,
+        "passwordWithoutSecondFactor": client.password_alone,
     });
     if let (true, Some(members)) = (client.is_product(), shown.as_object_mut()) {
         members.insert(String::from("partners"), json!(client.partners));
@@ -370,7 +366,7 @@ pub fn update(tx: &mut Tx<'_, Admin>, client_id: &str, change: &ClientChange) ->
     apply(tx, client_id, change)
 }
 
-/// Changes a product client. The sessions of partners that it is no longer for end at once.
+/// Changes a product client. Sessions of partners that it no longer serves end at once.
 ///
 /// # Errors
 /// Not found; invalid settings.
@@ -458,7 +454,7 @@ pub async fn settle(services: &Services) -> Result<usize> {
     }
 }
 
-/// Makes another secret for a client of the partner, beside the one that it has.
+/// Adds a second secret to a client of the partner.
 ///
 /// # Errors
 /// Not found; `too-many-secrets`; `public-client`.

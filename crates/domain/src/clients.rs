@@ -123,7 +123,7 @@ pub async fn authenticate(
     }
 }
 
-/// A registered client; `None` if it is unknown or revoked, or its partner is suspended. The built-in client is none.
+/// A registered client; `None` if it is unknown or revoked, or its partner is suspended. The built-in client is not registered.
 ///
 /// # Errors
 /// None of its own.
@@ -141,11 +141,6 @@ async fn find_stored(services: &Services, client_id: &str) -> Result<Option<Stor
         if partners::is_suspended(tx, pid)? { Ok(None) } else { clients::find(tx, &id) }
     };
     services.store.read(&system_within(pid), find).await
-}
-
-/// Whether a client is for the users of this partner: its own, or a product client that all partners or this one may use.
-pub fn serves(client: &Client, pid: PartnerId) -> bool {
-    client.serves(pid)
 }
 
 /// Whether a URI is one of the client's redirect URIs: exactly, but for the port of a loopback IP address (RFC 8252 §7.3).
@@ -168,10 +163,8 @@ pub async fn allows_origin(services: &Services, origin: &str) -> bool {
     if !is_web || origin.len() > ORIGIN_MAX || !origin.bytes().all(|b| b.is_ascii_graphic()) {
         return false;
     }
-    let origin = origin.to_owned();
-    let known = services.store.read(&nobody(), move |tx| clients::is_origin_known(tx, &origin)).await;
     // The request itself meets the same error.
-    known.unwrap_or(false)
+    services.store.is_client_origin(origin).await.unwrap_or(false)
 }
 
 /// The partner of a `client_id`; 0 for a product client.

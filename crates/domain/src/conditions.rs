@@ -4,7 +4,7 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{Client, Group, GroupId, User, UserId};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::branding::{self, Branding};
-use tenantry_store::tables::{clients, groups, users};
+use tenantry_store::tables::{clients, groups, policies, users};
 
 /// The resource of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Target {
     Group(GroupId),
     /// The branding of the transaction's partner.
     Branding,
+    /// The policies of the transaction's partner.
+    Policy,
     /// An OAuth client.
     Client(String),
 }
@@ -27,6 +29,7 @@ impl Target {
             Self::Group(id) => format!("g{id}-{version}"),
             // It is read by those of its partner alone.
             Self::Branding => format!("b-{version}"),
+            Self::Policy => format!("p-{version}"),
             Self::Client(id) => format!("c{id}-{version}"),
         }
     }
@@ -111,6 +114,7 @@ pub(super) fn check(tx: &mut Tx<'_>, target: &Target, condition: &Condition) -> 
         Target::User(id) => users::version(tx, *id)?,
         Target::Group(id) => groups::version(tx, *id)?,
         Target::Branding => branding::version(tx)?,
+        Target::Policy => policies::version(tx)?,
         Target::Client(id) => clients::version(tx, id)?,
     };
     match version {

@@ -4,9 +4,10 @@
 use serde_json::json;
 
 use crate::events::{self, EventKind};
+use tenantry_core::clients::Client;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Missing, Result};
-use tenantry_core::model::UserId;
+use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::scopes::TokenScopes;
 use tenantry_store::access::Member;
 use tenantry_store::engine::tx::Tx;
@@ -22,11 +23,18 @@ pub fn find(tx: &mut Tx<'_>, user_id: UserId, client_id: &str) -> Result<Option<
     consents::find(tx, user_id, client_id)
 }
 
-/// Allows a client these scopes, beside those that it was allowed before.
+/// Whether users of a partner are asked before a client learns something of them: only about clients of their own partner.
+/// A product client is the operator's, and a client of another partner is refused.
+pub fn is_asked(client: &Client, pid: PartnerId) -> bool {
+    !client.is_product() && client.serves(pid)
+}
+
+/// Allows a client these scopes of the caller, in addition to those that it was allowed before.
 ///
 /// # Errors
 /// Not found if the client is not the partner's: it may have been revoked while the user was asked.
-pub fn grant(tx: &mut Tx<'_>, user_id: UserId, client_id: &str, scopes: TokenScopes) -> Result<()> {
+pub fn grant_own(tx: &mut Tx<'_, Member>, client_id: &str, scopes: TokenScopes) -> Result<()> {
+    let user_id = tx.scope().user_id();
     if clients::find(tx, client_id)?.is_none() {
         return Err(Error::NotFound(Missing::Client));
     }

@@ -20,8 +20,8 @@ const AT_ONCE: i64 = 100;
 
 /// The members of events that are not personal. Every other member is blanked, so a member that is added later is
 /// blanked unless it is listed here.
-const IMPERSONAL: [&str; 8] =
-    ["attempts", "clientId", "groups", "isAdmin", "mailId", "reason", "sessions", "status"];
+const IMPERSONAL: [&str; 9] =
+    ["attempts", "clientId", "factor", "groups", "isAdmin", "mailId", "reason", "sessions", "status"];
 
 /// The members of events with the client's address and user agent.
 const ADDRESSES: [&str; 2] = ["address", "userAgent"];

@@ -7,7 +7,7 @@ use tenantry_core::clock::Millis;
 use tenantry_core::error::Result;
 use tenantry_core::model::{Event, Group, GroupId, PartnerId, User, UserId};
 use tenantry_core::user_fields::{self, UserField};
-use tenantry_store::access::Admin;
+use tenantry_store::access::{Admin, Operator};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::events::{
@@ -27,6 +27,10 @@ pub enum EventKind {
     UserLocked,
     UserLoginRefused,
     EmailVerified,
+    FactorAdded,
+    FactorRemoved,
+    RecoveryCodesMade,
+    RecoveryCodeUsed,
     UserSignedIn,
     UserSignedOut,
     PasswordIssued,
@@ -49,6 +53,7 @@ pub enum EventKind {
     PartnerDeleted,
     BrandingUpdated,
     BrandingDeleted,
+    PolicyUpdated,
     ClientCreated,
     ClientUpdated,
     ClientRevoked,
@@ -60,11 +65,12 @@ pub enum EventKind {
     KeyCreated,
     KeyRotated,
     KeysReset,
+    KeysResealed,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 47] = [
         Self::UserCreated,
         Self::UserUpdated,
         Self::UserDeleted,
@@ -73,6 +79,10 @@ impl EventKind {
         Self::UserLocked,
         Self::UserLoginRefused,
         Self::EmailVerified,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodesMade,
+        Self::RecoveryCodeUsed,
         Self::UserSignedIn,
         Self::UserSignedOut,
         Self::PasswordIssued,
@@ -95,6 +105,7 @@ impl EventKind {
         Self::PartnerDeleted,
         Self::BrandingUpdated,
         Self::BrandingDeleted,
+        Self::PolicyUpdated,
         Self::ClientCreated,
         Self::ClientUpdated,
         Self::ClientRevoked,
@@ -106,6 +117,7 @@ impl EventKind {
         Self::KeyCreated,
         Self::KeyRotated,
         Self::KeysReset,
+        Self::KeysResealed,
     ];
 
     /// The name, as stored and shown.
@@ -119,6 +131,10 @@ impl EventKind {
             Self::UserLocked => "user.locked",
             Self::UserLoginRefused => "user.login_refused",
             Self::EmailVerified => "user.email_verified",
+            Self::FactorAdded => "factor.added",
+            Self::FactorRemoved => "factor.removed",
+            Self::RecoveryCodesMade => "factor.recovery_codes_made",
+            Self::RecoveryCodeUsed => "factor.recovery_code_used",
             Self::UserSignedIn => "user.signed_in",
             Self::UserSignedOut => "user.signed_out",
             Self::PasswordIssued => "password.issued",
@@ -141,6 +157,7 @@ impl EventKind {
             Self::PartnerDeleted => "partner.deleted",
             Self::BrandingUpdated => "branding.updated",
             Self::BrandingDeleted => "branding.deleted",
+            Self::PolicyUpdated => "policy.updated",
             Self::ClientCreated => "client.created",
             Self::ClientUpdated => "client.updated",
             Self::ClientRevoked => "client.revoked",
@@ -152,6 +169,7 @@ impl EventKind {
             Self::KeyCreated => "key.created",
             Self::KeyRotated => "key.rotated",
             Self::KeysReset => "key.reset",
+            Self::KeysResealed => "key.resealed",
         }
     }
 }
@@ -293,6 +311,20 @@ pub fn difference(before: Value, after: Value) -> Option<(Value, Value)> {
         Value::Object(all)
     };
     Some((only(before), only(after)))
+}
+
+/// A page of the events of the server, which belong to no partner, and how many there are in all; from one snapshot.
+///
+/// # Errors
+/// None of its own.
+pub fn list_server_page(
+    tx: &mut Tx<'_, Operator>,
+    query: &EventQuery,
+    from: EventPosition,
+    size: i64,
+) -> Result<(Total, Vec<Event>)> {
+    tx.enter_partner(PartnerId(0));
+    Ok((total(tx, query)?, select(tx, query, from, size)?))
 }
 
 /// A page of the partner's events, and how many there are in all; from one snapshot.

@@ -284,7 +284,7 @@ mod tests {
     type Meanwhile = fn(&mut Tx<'_>, &Candidate) -> Result<()>;
 
     #[tokio::test]
-    async fn a_login_refused_meanwhile_costs_no_hash() {
+    async fn a_login_that_is_refused_while_it_waits_costs_no_hash() {
         let cases: [(&str, Meanwhile); 6] = [
             ("nothing", |_, _| Ok(())),
             ("locked", |tx, of| {
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn partners_take_turns_and_nobody_else_waits() {
+    async fn partners_are_served_round_robin_and_others_do_not_wait() {
         let server = Server::start().await;
         let (mut jobs, mut nth) = (Vec::new(), 0);
         let slot = server.services.expensive_slots.take(PartnerId(1)).await.unwrap();

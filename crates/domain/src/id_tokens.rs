@@ -61,8 +61,6 @@ impl IdTokenFacts {
         if let Some(user) = &self.user {
             user.add_to(&mut claims, self.claims());
         }
-        let amr = AuthenticationMethod::ALL.iter().filter(|method| of.amr & method.bit() != 0);
-        let amr: Vec<_> = amr.map(|method| method.name()).collect();
         // Last, so that nothing replaces them.
         for (name, value) in [
             ("iss", json!(issuer)),
@@ -73,7 +71,7 @@ impl IdTokenFacts {
             ("iat", json!(seconds(now))),
             ("auth_time", json!(seconds(of.auth_time))),
             ("acr", json!(of.acr.to_string())),
-            ("amr", json!(amr)),
+            ("amr", json!(AuthenticationMethod::names(of.amr))),
             ("at_hash", json!(at_hash(client.id_token_alg, access_token))),
         ] {
             claims.insert(name.to_owned(), value);

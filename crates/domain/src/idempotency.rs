@@ -140,9 +140,15 @@ fn hide_ids(body: &mut Value, fresh: &FreshIds) {
     match body {
         Value::Object(members) => {
             for (name, value) in members {
-                match value.as_i64() {
-                    Some(id) if fresh.holds(name, id) => *value = Value::Null,
-                    _ => hide_ids(value, fresh),
+                let is_fresh = match value {
+                    Value::Number(id) => id.as_i64().is_some_and(|id| fresh.holds(name, id)),
+                    Value::String(id) => fresh.holds_text(name, id),
+                    _ => false,
+                };
+                if is_fresh {
+                    *value = Value::Null;
+                } else {
+                    hide_ids(value, fresh);
                 }
             }
         }

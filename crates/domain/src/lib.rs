@@ -25,6 +25,8 @@ pub mod clients;
 pub mod conditions;
 /// What users have allowed clients to learn.
 pub mod consents;
+/// What only the pages for partner admins need.
+pub mod console;
 /// The key that authenticates cursors.
 pub mod cursors;
 /// Deleted users.
@@ -41,6 +43,8 @@ pub mod evaluations;
 pub mod events;
 /// Passwords whose hash costs more than one of our own.
 pub mod expensive_hashes;
+/// Second factors of users.
+pub mod factors;
 /// Forgotten passwords.
 pub mod forgot_password;
 /// Forgotten usernames.
@@ -73,6 +77,8 @@ pub mod outbox;
 pub mod own_profile;
 /// Partners, the first start, and the rule that a partner keeps an admin.
 pub mod partners;
+/// Passkeys.
+pub mod passkeys;
 /// Password changes and resets.
 pub mod password_changes;
 /// The life of a password: temporary, permanent, changed, reset.
@@ -81,6 +87,8 @@ pub mod passwords;
 pub mod permission_lists;
 /// Permissions and wildcards of groups.
 pub mod permissions;
+/// The policies of a partner.
+pub mod policies;
 /// The password policy (contract, part C, Passwords).
 pub mod policy;
 /// The refresh token grant.
@@ -130,3 +138,5 @@ pub mod userinfo;
 pub mod users;
 /// When sessions were last used.
 pub mod uses;
+/// WebAuthn, as a relying party.
+pub mod webauthn;

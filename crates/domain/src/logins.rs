@@ -14,11 +14,14 @@ use crate::browser_sessions::{self, Opened};
 use crate::clients::{self, ClientIdentity};
 use crate::events;
 use crate::expensive_hashes::{self, Candidate, Compared};
+use crate::factors::second_steps::PendingSignIn;
+use crate::factors::{self, devices};
 use crate::services::Services;
 use crate::sessions::{self, OpenedSession, Opening};
 use crate::sign_in_counts::SignInWay;
 use crate::tokens::{self, Granted, Origin};
-use crate::{email_verifications, login_failures, passwords, throttle, unit};
+use crate::{email_verifications, login_failures, passwords, policy, throttle, unit};
+use tenantry_core::authentication::{ACR_PASSWORD, AuthenticationMethod, PASSWORD_ALONE, REMEMBERED_DEVICE};
 use tenantry_core::clients::ClientGrant;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, GrantError, Result};
@@ -26,7 +29,7 @@ use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Status, User, UserId};
 use tenantry_core::scopes::TokenScopes;
 use tenantry_core::values;
 use tenantry_passwords::{Verdict, Whose, Work};
-use tenantry_store::access::{Within, nobody, system_within};
+use tenantry_store::access::{SignInFacts, Within, nobody, system_within};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::passwords::{Stored, end_permanent, list_present, rehash};
 use tenantry_store::tables::users;
@@ -68,24 +71,44 @@ async fn grant_uncounted(
     let (user_id, password_id) = (person.found.user_id, person.used.password_id);
     let client_id = client.client_id().to_owned();
     let limited = limited_address(client, origin.address);
+    let alone = client.client().filter(|client| client.password_alone).map(|client| client.is_product());
     let granted = unit::write(&services.store, &system_within(person.found.pid), move |tx| {
-        let Some(admitted) = admit(tx, user_id, password_id, &client_id)? else {
+        let Some(examined) = examine(tx, user_id, password_id, &client_id)? else {
             // A correct password that does not log in (locked, refused, ended) is not a failed guess, nor is one that
             // was not compared; one that was compared with an expensive hash was counted already.
             count_failure(tx, limited, None)?;
-            return Ok(None);
+            return Ok(Attempted::Refused);
         };
-        let session = open_session(tx, &admitted, &client_id, &origin, scopes)?;
-        tokens::issue(tx, &session).map(Some)
+        // What the server requires, no client of a partner can waive.
+        let is_required = tx.policy().factor_requirement.due(examined.0.is_admin, 0).is_some();
+        let is_alone = alone.is_some_and(|is_product| is_product || !is_required);
+        if !is_alone && !factors::asked_of(tx, user_id)?.is_empty() {
+            return Ok(Attempted::FactorNeeded);
+        }
+        let admitted = admit(tx, examined)?;
+        let session = open_session(tx, &admitted, &client_id, &origin, (scopes, is_alone))?;
+        tokens::issue(tx, &session).map(Attempted::Done)
     })
     .await?;
     match granted {
-        Some(granted) => {
+        Attempted::Done(granted) => {
             person.store_anew(services).await;
             Ok(granted)
         }
-        None => Err(person.attempt.refuse(services).await),
+        // Nothing to hide from whoever has the password.
+        Attempted::FactorNeeded => Err(Error::SecondFactorNeeded),
+        Attempted::Refused => Err(person.attempt.refuse(services).await),
     }
+}
+
+/// What came of a right password.
+enum Attempted<T> {
+    /// Signed in.
+    Done(T),
+    /// The user has a second factor.
+    FactorNeeded,
+    /// The user may not sign in.
+    Refused,
 }
 
 /// A sign-in on a page. Not `Debug`: it holds secrets.
@@ -100,6 +123,26 @@ pub struct SigningIn<'a> {
     pub is_kept: bool,
     /// The cookie of the browser's session, if it has one: a session of another user ends.
     pub previous: Option<String>,
+    /// The cookie of a remembered device, if the browser has one.
+    pub device: Option<String>,
+}
+
+/// What comes after the right password. Not `Debug`: it holds cookies.
+pub enum FirstStep {
+    /// The person is signed in.
+    SignedIn(SignedIn),
+    /// The person is asked for a second factor.
+    SecondFactor(PendingSignIn),
+}
+
+impl FirstStep {
+    /// The session, unless a second factor is asked for.
+    pub fn signed_in(self) -> Option<SignedIn> {
+        match self {
+            Self::SignedIn(signed_in) => Some(signed_in),
+            Self::SecondFactor(_) => None,
+        }
+    }
 }
 
 /// An opened browser session. Not `Debug`: it holds the cookie.
@@ -114,49 +157,73 @@ pub struct SignedIn {
     pub session_id: String,
     /// Whether a new password must be set first (B22).
     pub is_restricted: bool,
+    /// The cookie of a device that is remembered from now on.
+    pub device: Option<Zeroizing<String>>,
 }
 
-/// Signs a person in on a page: authenticates as the password grant does, and opens a browser session.
+/// Signs a person in on a page: authenticates as the password grant does, and opens a browser session, or asks for a second
+/// factor.
 ///
 /// # Errors
 /// As [`authenticate`].
-pub async fn sign_in(services: &Services, signing: SigningIn<'_>) -> Result<SignedIn> {
-    let signed_in = sign_in_uncounted(services, signing).await;
-    services.sign_ins.count(SignInWay::Page, &signed_in, |signed_in| signed_in.is_restricted);
-    signed_in
+pub async fn sign_in(services: &Services, signing: SigningIn<'_>) -> Result<FirstStep> {
+    let first = sign_in_uncounted(services, signing).await;
+    // One that asks for a second factor counts when that is given.
+    if !matches!(first, Ok(FirstStep::SecondFactor(_))) {
+        let is_restricted =
+            |first: &FirstStep| matches!(first, FirstStep::SignedIn(signed_in) if signed_in.is_restricted);
+        services.sign_ins.count(SignInWay::Page, &first, is_restricted);
+    }
+    first
 }
 
-async fn sign_in_uncounted(services: &Services, signing: SigningIn<'_>) -> Result<SignedIn> {
-    let SigningIn { username, password, origin, is_kept, previous } = signing;
+async fn sign_in_uncounted(services: &Services, signing: SigningIn<'_>) -> Result<FirstStep> {
+    let SigningIn { username, password, origin, is_kept, previous, device } = signing;
     let client = ClientIdentity::BuiltIn;
     let person = authenticate(services, &client, username, password, origin.address).await?;
     let (pid, user_id, password_id) = (person.found.pid, person.found.user_id, person.used.password_id);
     let (limited, before) = (limited_address(&client, origin.address), previous.clone());
     let opened = unit::write(&services.store, &system_within(pid), move |tx| {
-        let Some(admitted) = admit(tx, user_id, password_id, PUBLIC_CLIENT)? else {
+        let Some(examined) = examine(tx, user_id, password_id, PUBLIC_CLIENT)? else {
             count_failure(tx, limited, None)?;
-            return Ok(None);
+            return Ok(Attempted::Refused);
         };
+        let has_factor = !factors::asked_of(tx, user_id)?.is_empty();
+        let is_remembered = has_factor && devices::is_remembered(tx, user_id, device.as_deref())?;
+        if has_factor && !is_remembered {
+            return Ok(Attempted::FactorNeeded);
+        }
+        let admitted = admit(tx, examined)?;
         users::set_logged_in(tx, &admitted.user)?;
+        let remembered = if is_remembered { REMEMBERED_DEVICE } else { 0 };
         let opening = browser_sessions::Opening {
             user_id,
             origin: &origin,
             is_kept,
             restricted: admitted.restricted,
             previous: before.as_deref(),
+            acr: ACR_PASSWORD,
+            amr: AuthenticationMethod::Password.bit() | remembered,
         };
-        Ok(Some((browser_sessions::open(tx, &opening)?, admitted.restricted.is_some())))
+        Ok(Attempted::Done((browser_sessions::open(tx, &opening)?, admitted.restricted.is_some())))
     })
     .await?;
-    let Some((Opened { session_id, cookie }, is_restricted)) = opened else {
-        return Err(person.attempt.refuse(services).await);
+    let (Opened { session_id, cookie }, is_restricted) = match opened {
+        Attempted::Done(opened) => opened,
+        Attempted::FactorNeeded => {
+            let at = services.clock.read().latest;
+            let pending = PendingSignIn { pid, user_id, password_id, at, is_kept };
+            return Ok(FirstStep::SecondFactor(pending));
+        }
+        Attempted::Refused => return Err(person.attempt.refuse(services).await),
     };
     person.store_anew(services).await;
     // One of another partner is out of the transaction's reach; one of this partner has ended there.
     if let Some(previous) = previous {
         browser_sessions::end_by_cookie(services, &previous).await?;
     }
-    Ok(SignedIn { cookie, pid, user_id, session_id, is_restricted })
+    let signed_in = SignedIn { cookie, pid, user_id, session_id, is_restricted, device: None };
+    Ok(FirstStep::SignedIn(signed_in))
 }
 
 /// A person who has just given the correct password. No session is open yet: a page or a second factor may come
@@ -180,7 +247,7 @@ pub async fn authenticate(
     address: IpAddr,
 ) -> Result<Authenticated> {
     let begun = Instant::now();
-    let limited = limited_address(client, address);
+    let (limited, password) = (limited_address(client, address), policy::composed(password));
     if let Some(address) = limited {
         throttle::check(services, address).await?;
     }
@@ -219,7 +286,7 @@ fn limited_address(client: &ClientIdentity, address: IpAddr) -> Option<IpAddr> {
 
 /// Counts a refused login, for the user whose password was guessed wrong or for no user, and for the address, if it is
 /// limited. Only a refusal counts for the address; a busy server's 503 is not caused by the client.
-fn count_failure(tx: &mut Tx<'_>, limited: Option<IpAddr>, wrong: Option<UserId>) -> Result<()> {
+pub(super) fn count_failure(tx: &mut Tx<'_>, limited: Option<IpAddr>, wrong: Option<UserId>) -> Result<()> {
     match wrong {
         Some(user_id) => login_failures::count(tx, user_id)?,
         None => users::count_unknown_login(tx),
@@ -340,14 +407,20 @@ async fn find(services: &Services, client: &ClientIdentity, username: &str) -> R
 }
 
 /// A user whose login is admitted.
-struct Admitted {
-    user: User,
+pub(super) struct Admitted {
+    pub(super) user: User,
     /// See [`Opening::restricted`].
-    restricted: Option<Option<Millis>>,
+    pub(super) restricted: Option<Option<Millis>>,
 }
 
-/// Admits a user with this password if all conditions (still) hold; `None` if refused.
-fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) -> Result<Option<Admitted>> {
+/// A user who may sign in with this password now, if all conditions (still) hold; `None` if refused. Changes nothing: a second
+/// factor may come before [`admit`].
+pub(super) fn examine(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    password_id: i64,
+    client_id: &str,
+) -> Result<Option<(User, Stored)>> {
     let now = tx.latest();
     let Some(user) = users::find(tx, user_id)? else { return Ok(None) };
     let is_refused = login_failures::is_refused(&users::failures(tx, user_id)?, tx.steady());
@@ -355,21 +428,24 @@ fn admit(tx: &mut Tx<'_>, user_id: UserId, password_id: i64, client_id: &str) ->
         return Ok(None);
     }
     let present = list_present(tx, user_id)?;
-    let Some(password) = present.iter().find(|p| p.password_id == password_id) else { return Ok(None) };
-    if passwords::has_ended(password, now) {
-        return Ok(None);
-    }
-    email_verifications::note_use_of(tx, &user, password)?;
+    let used = present.into_iter().find(|p| p.password_id == password_id);
+    Ok(used.filter(|password| !passwords::has_ended(password, now)).map(|password| (user, password)))
+}
+
+/// Admits a user whom [`examine`] has found: the password is used from now on.
+pub(super) fn admit(tx: &mut Tx<'_>, (user, password): (User, Stored)) -> Result<Admitted> {
+    let (now, user_id) = (tx.latest(), user.user_id);
+    email_verifications::note_use_of(tx, &user, &password)?;
     let restricted = if password.is_temporary {
         // A requested one was valid beside the permanent one, until now.
         end_permanent(tx, user_id)?;
         Some(password.expires_at)
-    } else if passwords::is_overdue(password, tx.policy(), now) {
+    } else if passwords::is_overdue(&password, tx.policy(), now) {
         Some(None)
     } else {
         None
     };
-    Ok(Some(Admitted { user, restricted }))
+    Ok(Admitted { user, restricted })
 }
 
 /// Opens the session of a login and records the event.
@@ -378,11 +454,17 @@ fn open_session(
     admitted: &Admitted,
     client_id: &str,
     origin: &Origin,
-    scopes: TokenScopes,
+    (scopes, is_alone): (TokenScopes, bool),
 ) -> Result<OpenedSession> {
     let Admitted { user, restricted } = admitted;
     users::set_logged_in(tx, user)?;
     let (user_id, browser_session) = (Some(user.user_id), None);
+    let alone = if is_alone { PASSWORD_ALONE } else { 0 };
+    let signed_in = SignInFacts {
+        auth_time: tx.now(),
+        acr: ACR_PASSWORD,
+        amr: AuthenticationMethod::Password.bit() | alone,
+    };
     let opening = Opening {
         client_id,
         user_id,
@@ -390,6 +472,7 @@ fn open_session(
         scopes,
         browser_session,
         restricted: *restricted,
+        signed_in,
         by_code: None,
     };
     let session = sessions::open(tx, &opening)?;

@@ -6,7 +6,7 @@
 
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, FieldError, Result};
-use tenantry_core::model::User;
+use tenantry_core::model::{Status, User};
 use tenantry_core::user_fields::ProfileField;
 use tenantry_core::values;
 use tenantry_store::access::Member;
@@ -142,6 +142,14 @@ fn set(change: &mut UserChange, field: OwnField, typed: &str) -> Result<(), Fiel
         }
     }
     Ok(())
+}
+
+/// Sets the caller's own status (B9). Any other than ACTIVE ends all sessions, and only an admin sets ACTIVE again.
+///
+/// # Errors
+/// `last-admin` (B10, at the end of the unit).
+pub fn set_status(tx: &mut Tx<'_, Member>, status: Status) -> Result<User> {
+    users::update_self(tx, &UserChange { status: Some(status), ..UserChange::default() })
 }
 
 /// Sets the caller's own language, or none.

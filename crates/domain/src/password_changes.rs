@@ -6,17 +6,17 @@ use crate::events::{self, EventKind};
 use crate::expensive_hashes::{self, Candidate, Compared};
 use crate::passwords::{HISTORY, address_for, has_ended, mail_temporary, make_temporary, notify, person};
 use crate::services::Services;
-use crate::{browser_sessions, login_failures, policy, unit, users};
+use crate::{browser_sessions, login_failures, policies, policy, unit, users};
 use tenantry_core::error::{Error, FieldError, Result};
 use tenantry_core::model::{Status, User, UserId};
 use tenantry_mail::{EmailContent, Reason};
 use tenantry_passwords::Whose;
 use tenantry_store::access::{Admin, Member, Scope as _, Within};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::outbox;
 use tenantry_store::tables::passwords as stored;
 use tenantry_store::tables::passwords::NewPassword;
 use tenantry_store::tables::sessions;
+use tenantry_store::tables::{factors, outbox};
 
 /// The old password and every session end in this transaction; only the mailed password works (A5, B20, B21).
 ///
@@ -59,6 +59,7 @@ fn reset_user(tx: &mut Tx<'_>, user: &User, returns_password: bool) -> Result<St
     let new = NewPassword { hash: &hash, is_temporary: true, expires_at: Some(expires_at), mailed_to };
     stored::replace(tx, user.user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user.user_id, None)?;
+    factors::forget_devices(tx, user.user_id)?;
     events::record_user(tx, EventKind::PasswordReset, user.user_id, None, None)?;
     let Some(address) = address else { return Ok(password.as_str().to_owned()) };
     mail_temporary(tx, user, &address, password, expires_at, Reason::Reset)?;
@@ -76,14 +77,16 @@ pub async fn change_own(
     old: Zeroizing<String>,
     new: Zeroizing<String>,
 ) -> Result<Option<Zeroizing<String>>> {
-    let (user, present, history, failures) = services
+    let (old, new) = (policy::composed(old), policy::composed(new));
+    let (user, present, history, failures, rules) = services
         .store
         .scan(member, move |tx| {
             let user = users::get_self(tx)?;
+            let rules = policies::effective(tx)?.password_policy;
             let present = stored::list_present(tx, user.user_id)?;
             let history = stored::list_history(tx, user.user_id, HISTORY)?;
             let failures = tenantry_store::tables::users::failures(tx, user.user_id)?;
-            Ok((user, present, history, failures))
+            Ok((user, present, history, failures, rules))
         })
         .await?;
 
@@ -115,7 +118,7 @@ pub async fn change_own(
     if matched.is_none() {
         errors.push(FieldError::new("/oldPassword", "wrong-password", "this is not your current password"));
     }
-    if let Err(bad) = policy::check(&new, &person(&user)) {
+    if let Err(bad) = policy::check_by(rules, &new, &person(&user)) {
         errors.extend(bad.into_iter().map(|b| b.at("/newPassword")));
     }
     // Only a caller who knows the old password learns whether the new one was used before.
@@ -139,26 +142,68 @@ pub async fn change_own(
 }
 
 /// Sets the first password of its own of a caller who has just signed in with a temporary or expired one (B22), which is
-/// not asked for again. As [`change_own`] otherwise.
+/// not asked for again. As [`change_own`] otherwise. A form that is sent twice at once succeeds twice.
 ///
 /// # Errors
-/// Errors at `/newPassword`, all of them.
+/// Errors at `/newPassword`, all of them; at `/oldPassword` if another form of the session has set another password.
 pub async fn set_first(
     services: &Services,
     member: &Member,
     new: Zeroizing<String>,
 ) -> Result<Option<Zeroizing<String>>> {
-    let (user, used) = services
+    let new = policy::composed(new);
+    let set = set_first_once(services, member, new.clone()).await;
+    let Err(Error::Invalid(errors)) = set else { return set };
+    match repeat_first(services, member, new).await? {
+        Some(cookie) => Ok(Some(cookie)),
+        None => Err(Error::Invalid(errors)),
+    }
+}
+
+/// The new cookie of a browser whose form has just set this password: the browser shows the response to the second request,
+/// and may never have read the first one's.
+async fn repeat_first(
+    services: &Services,
+    member: &Member,
+    new: Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>> {
+    let find = |tx: &mut Tx<'_, Member>| {
+        let session_id = tx.scope().session_id().to_owned();
+        let is_set = tx.scope().is_browser() && !browser_sessions::is_restricted(tx, &session_id)?;
+        let user_id = tx.scope().user_id();
+        let present = if is_set { stored::list_present(tx, user_id)? } else { Vec::new() };
+        Ok(present.into_iter().find(|password| !password.is_temporary))
+    };
+    let Some(present) = services.store.scan(member, find).await? else { return Ok(None) };
+    if !expensive_hashes::is_any_of(services, member.pid(), &new, vec![present.hash.clone()]).await? {
+        return Ok(None);
+    }
+    let renew = move |tx: &mut Tx<'_, Member>| {
+        let (user_id, session_id) = (tx.scope().user_id(), tx.scope().session_id().to_owned());
+        let is_present =
+            stored::list_present(tx, user_id)?.iter().any(|p| p.password_id == present.password_id);
+        is_present.then(|| browser_sessions::renew_cookie(tx, &session_id)).transpose()
+    };
+    unit::write(&services.store, member, renew).await
+}
+
+async fn set_first_once(
+    services: &Services,
+    member: &Member,
+    new: Zeroizing<String>,
+) -> Result<Option<Zeroizing<String>>> {
+    let (user, used, rules) = services
         .store
         .scan(member, move |tx| {
             let user = users::get_self(tx)?;
+            let rules = policies::effective(tx)?.password_policy;
             let present = stored::list_present(tx, user.user_id)?;
             let history = stored::list_history(tx, user.user_id, HISTORY)?;
             let hashes = history.into_iter().chain(present).map(|p| p.hash);
-            Ok((user, hashes.collect::<Vec<_>>()))
+            Ok((user, hashes.collect::<Vec<_>>(), rules))
         })
         .await?;
-    if let Err(bad) = policy::check(&new, &person(&user)) {
+    if let Err(bad) = policy::check_by(rules, &new, &person(&user)) {
         return Err(Error::Invalid(bad.into_iter().map(|b| b.at("/newPassword")).collect()));
     }
     if expensive_hashes::is_any_of(services, member.pid(), &new, used).await? {
@@ -193,6 +238,7 @@ fn set_own(tx: &mut Tx<'_, Member>, matched: Option<i64>, hash: &str) -> Result<
     let new = NewPassword { hash, is_temporary: false, expires_at: None, mailed_to: None };
     stored::replace(tx, user_id, &new, HISTORY)?;
     sessions::end_all_of(tx, user_id, Some(&session_id))?;
+    factors::forget_devices(tx, user_id)?;
     let cookie = if tx.scope().is_browser() {
         browser_sessions::lift_restriction(tx, &session_id)?;
         Some(browser_sessions::renew_cookie(tx, &session_id)?)
@@ -272,6 +318,7 @@ mod tests {
                 scopes: tenantry_core::scopes::TokenScopes::ALL_API,
                 browser_session: None,
                 restricted: None,
+                signed_in: tenantry_store::access::SignInFacts::default(),
                 by_code: None,
             };
             let session = domain_sessions::open(tx, &opening)?;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use tenantry_core::account_policy::PasswordPolicy;
 use tenantry_core::error::FieldError;
 use tenantry_core::random::Random;
 use tenantry_core::values::{self, Text, fold};
@@ -17,6 +18,9 @@ pub const MAX: usize = 40;
 
 /// The pattern of a password; the policy has rules beyond it.
 pub const PASSWORD: Text = Text::like(MIN..=MAX, "^[A-Za-z0-9][!-9;-~]*[A-Za-z0-9]$");
+
+/// The pattern of a password by either rules.
+pub const ANY_PASSWORD: Text = Text::like(MIN..=NIST_MAX, "^[^\\x00-\\x1f\\x7f]*$");
 
 /// The person whose names and address a password must not contain.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +35,65 @@ pub struct Person<'a> {
     pub email: &'a str,
 }
 
-/// Checks a permanent password and returns all errors. No detail contains the password.
+/// Shortest password by the rules of NIST, in characters.
+pub const NIST_MIN: usize = 15;
+/// Longest password by the rules of NIST, in characters.
+pub const NIST_MAX: usize = 128;
+
+/// Checks a permanent password by these rules and returns all errors. No detail contains the password.
+pub fn check_by(rules: PasswordPolicy, password: &str, person: &Person<'_>) -> Result<(), Vec<FieldError>> {
+    match rules {
+        PasswordPolicy::Contract => check(password, person),
+        PasswordPolicy::Nist => check_nist(password, person),
+    }
+}
+
+/// A password as it is checked, hashed and compared: composed (NFC, as in RFC 8265 §4.2), since keyboards differ in how they
+/// write letters with accents.
+pub fn composed(password: Zeroizing<String>) -> Zeroizing<String> {
+    if password.is_ascii() { password } else { Zeroizing::new(values::compose(&password)) }
+}
+
+/// The rules of NIST SP 800-63B: long, of any characters, not common, and not the user's own name or address.
+fn check_nist(password: &str, person: &Person<'_>) -> Result<(), Vec<FieldError>> {
+    /// Fewer different characters than this are a pattern.
+    const DIFFERENT: usize = 5;
+    let mut bad = Vec::new();
+    let mut error = |wrong: bool, code, detail: &'static str| {
+        if wrong {
+            bad.push(FieldError::of_value(code, detail));
+        }
+    };
+    let length = password.chars().count();
+    error(
+        length < NIST_MIN,
+        "too-short",
+        "has fewer than 15 characters: use 15 to 128, such as several words",
+    );
+    error(length > NIST_MAX, "too-long", "has more than 128 characters: use 15 to 128");
+    error(
+        password.chars().any(char::is_control),
+        "bad-character",
+        "has a control character, such as a tab: use letters, digits, spaces and other characters that can be seen",
+    );
+    let folded = Zeroizing::new(fold(password.trim()));
+    let is = |name: &str| !name.is_empty() && *folded == fold(name);
+    error(is(person.username), "contains-username", "is the username: choose another one");
+    error(
+        is(person.email) || is(&values::mail_address(person.email)),
+        "contains-email",
+        "is the e-mail address: choose another one",
+    );
+    let different: HashSet<char> = folded.chars().collect();
+    error(
+        is_common(password) || (length >= NIST_MIN && different.len() < DIFFERENT),
+        "common",
+        "is a common password, or a simple pattern: choose another, such as several unrelated words",
+    );
+    if bad.is_empty() { Ok(()) } else { Err(bad) }
+}
+
+/// Checks a permanent password by the rules of the contract and returns all errors. No detail contains the password.
 ///
 /// The rule "not on a list of common passwords, compared ignoring case and what stands before and after it" is
 /// implemented as follows: the lower-case password is compared with the list as a whole, without the special characters
@@ -219,6 +281,32 @@ mod tests {
         ] {
             assert_eq!(codes(password, &ADA), expected, "{password:?}");
         }
+    }
+
+    #[test]
+    fn the_rules_of_nist_one_by_one() {
+        let codes = |password: &str| -> Vec<&'static str> {
+            let checked = check_by(PasswordPolicy::Nist, password, &ADA);
+            checked.err().unwrap_or_default().into_iter().map(|bad| bad.code).collect()
+        };
+        for (password, expected) in [
+            ("correct horse battery", &[][..]),
+            ("наш дом стоит на горе", &[]),
+            ("我们的房子在山上有一棵很大的树", &[]),
+            ("fourteen chars", &["too-short"]),
+            ("fifteen chars !", &[]),
+            (&"correct horse battery staple ".repeat(5)[..128], &[]),
+            (&"correct horse battery staple ".repeat(5)[..129], &["too-long"]),
+            ("correct horse\tbattery", &["bad-character"]),
+            ("aaaaaaaaaaaaaaaaaaaa", &["common"]),
+            ("Password1234567890!", &["common"]),
+            ("al@example.com", &["too-short", "contains-email"]),
+        ] {
+            assert_eq!(codes(password), expected, "{password:?}");
+        }
+        assert_eq!(check_by(PasswordPolicy::Contract, "Tr0ub4dor&three", &ADA), Ok(()));
+        let composed = composed(Zeroizing::new(String::from("e\u{301}e")));
+        assert_eq!(composed.as_str(), "\u{e9}e");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tenantry_core::error::{Error, Result};
 /// The use that the key is derived for.
 const USE: &str = "tenantry requests";
 
-/// The length of the time of expiry, which stands before the value.
+/// The length of the expiry time, which precedes the value.
 const EXPIRY: usize = 8;
 
 /// The key that seals these values: a row of the database, so that every server has it.
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_comes_back_as_it_was_until_it_expires() {
+    fn a_value_can_be_opened_until_it_expires() {
         let (_dir, services, clock) = started(1);
         let value = json!({ "state": "x".repeat(5_000), "at": 7 });
         let sealed = seal(&services, "request", &value, MINUTE).unwrap();

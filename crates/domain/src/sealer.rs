@@ -14,14 +14,17 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use crate::events::{self, EventKind};
 use crate::sealing::SealingKey;
 use crate::services::Services;
 use crate::unit;
+use serde_json::json;
 use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
-use tenantry_store::access::nobody;
+use tenantry_store::access::{Operator, nobody};
 use tenantry_store::engine::tx::Tx;
-use tenantry_store::tables::{server_keys, signing_keys};
+use tenantry_store::tables::{factors, server_keys, signing_keys};
 
 /// The use that the sealing key is derived for.
 const USE: &str = "tenantry rows";
@@ -35,7 +38,7 @@ const KNOWN: &[u8] = b"tenantry";
 /// The table of that value.
 const SERVER_KEYS: &str = "server_keys";
 
-/// Stands before what is sealed.
+/// The prefix of sealed values.
 const SEALED: &str = "sealed.";
 
 /// Stands before what is not, since there is no master key.
@@ -214,7 +217,7 @@ fn refusal(problem: MasterKeyProblem) -> Error {
     Error::Conflict(Conflict { code: "master-key", detail, field: None, users })
 }
 
-/// Seals what stands unsealed, if there is a master key now. A key that was `given` is recognized from now on, so that no
+/// Seals unsealed rows, if there is a master key now. A key that was `given` is recognized from now on, so that no
 /// other server can start with another one or none; one that was made when the data directory was is not before something
 /// is sealed with it. Of several servers that start with different keys, one succeeds.
 ///
@@ -253,8 +256,60 @@ fn adopt_in(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<usize> {
     Ok(sealed)
 }
 
-/// Has the database forget a lost master key: it recognizes the one of this process from now on, or none. Whoever calls
-/// this removes what was sealed with the lost one.
+/// Seals everything anew with another master key, in one transaction. Servers that have the former key must be stopped: they
+/// could not open anything afterwards. Returns the number of values.
+///
+/// # Errors
+/// A conflict, if this process cannot open what is sealed, or `same-master-key`.
+pub async fn reseal(services: &Services, by: Operator, new: &MasterKey) -> Result<usize> {
+    let former = Arc::clone(&services.sealer);
+    former.expect_key()?;
+    let new = Sealer::new(Some(new), &services.random, None);
+    if former.has_key() && new.open(SERVER_KEYS, server_keys::MASTER, &former.check()?).is_some() {
+        let detail = "this is the master key that everything is sealed with already".into();
+        let (code, users) = ("same-master-key", Vec::new());
+        return Err(Error::Conflict(Conflict { code, detail, field: None, users }));
+    }
+    let work = move |tx: &mut Tx<'_, Operator>| {
+        former.claim(tx)?;
+        let count = reseal_in(tx, &former, &new)?;
+        server_keys::set_master(tx, &new.check()?)?;
+        tracing::warn!(count, "everything was sealed with another master key");
+        events::record(tx, EventKind::KeysResealed, None, Some(json!({ "values": count })))?;
+        Ok(count)
+    };
+    unit::write_large(&services.store, &by, work).await
+}
+
+fn reseal_in(tx: &mut Tx<'_>, former: &Sealer, new: &Sealer) -> Result<usize> {
+    /// Rows per query.
+    const CHUNK: i64 = 1_000;
+    let lost = |what: &str| Error::internal(format!("{what} cannot be unsealed: nothing was changed"));
+    let mut count = 0;
+    for row in signing_keys::list(tx)? {
+        let table = signing_keys::TABLE;
+        let value = former.open(table, &row.kid, &row.key).ok_or_else(|| lost("a signing key"))?;
+        signing_keys::set_key(tx, &row.kid, &new.seal(table, &row.kid, &value)?, row.is_private)?;
+        count += 1;
+    }
+    let mut after = (PartnerId(0), UserId(0));
+    loop {
+        let rows = factors::list_totp_after(tx, after, CHUNK)?;
+        let Some(last) = rows.last() else { return Ok(count) };
+        after = (last.pid, last.user_id);
+        for row in rows {
+            let name = factors::sealed_row(row.pid, row.user_id);
+            let value = former.open(factors::TOTP_SECRETS, &name, &row.secret);
+            let value = value.ok_or_else(|| lost("the secret of an authenticator app"))?;
+            let secret = new.seal(factors::TOTP_SECRETS, &name, &value)?;
+            factors::set_totp_secret(tx, &factors::SealedTotp { secret, ..row })?;
+            count += 1;
+        }
+    }
+}
+
+/// Replaces a lost master key: from now on the database recognizes the one of this process, or none. The caller removes
+/// what was sealed with the lost one.
 pub(super) fn replace(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<()> {
     if sealer.has_key() {
         server_keys::set_master(tx, &sealer.check()?)

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::browser_sessions;
 use crate::events::{self, EventKind};
 use crate::tokens::Origin;
 use crate::users;
@@ -9,12 +10,12 @@ use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Missing, Result};
 use tenantry_core::model::{Session, UserId};
 use tenantry_core::scopes::TokenScopes;
-use tenantry_store::access::{Admin, Member};
+use tenantry_store::access::{Admin, Member, SignInFacts};
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::listing::lists::Total;
 use tenantry_store::tables::authorization_codes::Authentication;
 use tenantry_store::tables::sessions;
-use tenantry_store::tables::sessions::{NewSession, SessionPosition};
+use tenantry_store::tables::sessions::{NewSession, SessionFilter, SessionPosition};
 
 /// The input of [`open`].
 pub(super) struct Opening<'a> {
@@ -26,8 +27,18 @@ pub(super) struct Opening<'a> {
     pub(super) browser_session: Option<&'a str>,
     /// Set for a session that must first change the password: the expiry of that password, if it has one.
     pub(super) restricted: Option<Option<Millis>>,
+    /// How the user has signed in, if not on the pages.
+    pub(super) signed_in: SignInFacts,
     /// Set for a session that is opened with an authorization code.
     pub(super) by_code: Option<OpeningByCode>,
+}
+
+impl Opening<'_> {
+    fn authentication(&self) -> Authentication {
+        let SignInFacts { auth_time, acr, amr } = self.signed_in;
+        let here = Authentication { auth_time, acr, amr, ..Authentication::default() };
+        self.by_code.map_or(here, |code| code.authentication)
+    }
 }
 
 /// See [`Opening::by_code`].
@@ -95,7 +106,7 @@ pub(super) fn open(tx: &mut Tx<'_>, opening: &Opening<'_>) -> Result<OpenedSessi
             address: Some(&address),
             user_agent: user_agent.as_deref(),
             browser_session: opening.browser_session,
-            authentication: opening.by_code.map(|code| code.authentication).unwrap_or_default(),
+            authentication: opening.authentication(),
         },
     )?;
     Ok(session)
@@ -107,6 +118,8 @@ const KEPT: Millis = DAY;
 /// A query for sessions of a user.
 #[derive(Debug, Clone)]
 pub struct SessionQuery {
+    /// Which.
+    pub filter: SessionFilter,
     /// Newest first.
     pub descending: bool,
     /// The start of the page.
@@ -134,11 +147,13 @@ pub fn list_own(tx: &mut Tx<'_, Member>, query: &SessionQuery) -> Result<(Total,
 }
 
 fn select(tx: &mut Tx<'_>, user_id: UserId, query: &SessionQuery) -> Result<(Total, Vec<Session>)> {
-    let total = Total { count: sessions::count_of(tx, user_id)?, is_exact: true };
-    Ok((total, sessions::list_of(tx, user_id, query.descending, &query.from, query.size)?))
+    let SessionQuery { filter, descending, from, size } = query;
+    let total = Total { count: sessions::count_of(tx, user_id, *filter)?, is_exact: true };
+    Ok((total, sessions::list_of(tx, user_id, *filter, *descending, from, *size)?))
 }
 
-/// Ends one session of a user of the partner.
+/// Ends one session of a user of the partner. With a session of a browser end those of applications that were opened in it,
+/// except those with the scope `offline_access`.
 ///
 /// # Errors
 /// Not found: the user, or the session among its own.
@@ -184,10 +199,13 @@ pub fn end_others_own(tx: &mut Tx<'_, Member>) -> Result<()> {
 }
 
 fn end_one(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<()> {
-    if !sessions::end_of(tx, user_id, session_id)? {
-        return Err(Error::NotFound(Missing::Session));
+    if sessions::end_of(tx, user_id, session_id)? {
+        return events::record_user(tx, EventKind::SessionEnded, user_id, None, None);
     }
-    events::record_user(tx, EventKind::SessionEnded, user_id, None, None)
+    if browser_sessions::end_of(tx, user_id, session_id)? {
+        return Ok(());
+    }
+    Err(Error::NotFound(Missing::Session))
 }
 
 fn end_every(tx: &mut Tx<'_>, user_id: UserId, but: Option<&str>) -> Result<()> {

@@ -14,6 +14,8 @@ pub enum SignInWay {
     Page,
     /// By the password grant.
     PasswordGrant,
+    /// With a passkey, without a password.
+    Passkey,
 }
 
 /// What came of it.
@@ -32,12 +34,13 @@ pub enum SignInOutcome {
 }
 
 impl SignInWay {
-    const ALL: [Self; 2] = [Self::Page, Self::PasswordGrant];
+    const ALL: [Self; 3] = [Self::Page, Self::PasswordGrant, Self::Passkey];
 
     fn name(self) -> &'static str {
         match self {
             Self::Page => "page",
             Self::PasswordGrant => "password_grant",
+            Self::Passkey => "passkey",
         }
     }
 }
@@ -60,7 +63,7 @@ impl SignInOutcome {
         match result {
             Ok(granted) if is_restricted(granted) => Self::PasswordRequired,
             Ok(_) => Self::SignedIn,
-            Err(Error::Grant(..)) => Self::Refused,
+            Err(Error::Grant(..) | Error::SecondFactorNeeded) => Self::Refused,
             Err(Error::TooMany(_)) => Self::TooMany,
             Err(_) => Self::Unavailable,
         }
@@ -79,7 +82,11 @@ impl SignInCounts {
         result: &Result<T, Error>,
         is_restricted: impl FnOnce(&T) -> bool,
     ) {
-        let outcome = SignInOutcome::of(result, is_restricted);
+        self.count_outcome(way, SignInOutcome::of(result, is_restricted));
+    }
+
+    /// Counts a sign-in.
+    pub(super) fn count_outcome(&self, way: SignInWay, outcome: SignInOutcome) {
         if let Some(count) = self.0.get(way as usize).and_then(|counts| counts.get(outcome as usize)) {
             count.fetch_add(1, Ordering::Relaxed);
         }

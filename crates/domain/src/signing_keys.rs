@@ -1,12 +1,13 @@
 //! The keys that sign ID tokens.
 //!
 //! A key is *next* from when it is made, *current* from `current_from`, *old* from `old_from`, and *gone* from `gone_at`.
-//! These are times, so all servers of a database change over at once, and none of them has to write anything. A next key
+//! These are stored times, so all servers of a database switch at the same moment without writing anything. A next key
 //! is published long enough before it signs that every client has fetched it; an old one as long as tokens that it has
 //! signed are valid, and an hour more.
 
 mod key_set;
 mod material;
+mod notices;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -29,14 +30,13 @@ use crate::sealer::Sealer;
 use crate::services::Services;
 use crate::unit;
 use tenantry_core::account_policy::AccountPolicy;
-use tenantry_core::clients::{Client, ClientGrant};
 use tenantry_core::clock::{DAY, HOUR, Millis, SECOND};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::PartnerId;
 use tenantry_core::signing_alg::SigningAlg;
 use tenantry_store::access::nobody;
 use tenantry_store::engine::slots::Slots;
-use tenantry_store::engine::tx::Tx;
+use tenantry_store::engine::tx::{CacheKey, Tx};
 use tenantry_store::tables::signing_keys::{self as table, SigningKeyRow, TABLE};
 
 /// How long a key is published before it signs.
@@ -163,40 +163,61 @@ async fn load(services: &Services) -> Result<Arc<KeySet>> {
 async fn reload(services: &Services) -> Result<Arc<KeySet>> {
     let (keys, now) = (&services.signing_keys, services.clock.read().latest);
     let before = keys.loaded();
-    let freshness = services.store.freshness(&table::stale());
+    let freshness = services.store.freshness(&CacheKey::SERVER);
     let rows = services.store.read(&nobody(), |tx| table::list(tx)).await?;
     let set = Arc::new(KeySet::new(&services.sealer, rows, before.as_deref(), freshness, now)?);
     *keys.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&set));
     Ok(set)
 }
 
-/// Has a key of this algorithm made in the background, unless there is one: call it, after the unit of work, when a client
-/// begins to use the algorithm. A key that is missing later is made by the first signature.
-pub fn ensure(services: &Services, alg: SigningAlg) {
+/// Makes the signing keys that clients need and that do not exist yet, in the background. Call it after every transaction
+/// that creates or updates a client. A key that is still missing is made by the first signature.
+pub fn make_missing(services: &Services) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    // Taken here, so that whoever asks for the keys from now on waits for this one.
+    // Locked here, so that whoever fetches the keys from now on waits for the new ones.
     let making = Arc::clone(&services.signing_keys.making).try_lock_owned().ok();
     let services = services.clone();
     runtime.spawn(async move {
-        if let Err(error) = make(&services, alg, making).await {
-            tracing::error!(%error, alg = alg.name(), "a signing key could not be made; the first token tries again");
+        let made = match making {
+            Some(making) => make_missing_locked(&services, &making).await,
+            None => make_missing_now(&services).await,
+        };
+        if let Err(error) = made {
+            tracing::error!(%error, "signing keys could not be made; the first token tries again");
         }
     });
 }
 
-/// Has the key of a client made that can receive ID tokens: see [`ensure`].
-pub fn ensure_for(services: &Services, client: &Client) {
-    if client.grants.contains(ClientGrant::AuthorizationCode) {
-        ensure(services, client.id_token_alg);
+/// As [`make_missing`], in the foreground. Returns the number of new keys.
+async fn make_missing_now(services: &Services) -> Result<usize> {
+    let making = Arc::clone(&services.signing_keys.making).lock_owned().await;
+    make_missing_locked(services, &making).await
+}
+
+async fn make_missing_locked(services: &Services, making: &OwnedMutexGuard<()>) -> Result<usize> {
+    let sealer = Arc::clone(&services.sealer);
+    let missing = services.store.read(&nobody(), move |tx| find_missing(tx, &sealer)).await?;
+    for alg in &missing {
+        make_locked(services, *alg, making).await?;
     }
+    Ok(missing.len())
+}
+
+/// The algorithms that clients use and for which no key signs now.
+fn find_missing(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<Vec<SigningAlg>> {
+    let (keys, now) = (open_all(tx, sealer)?, tx.latest());
+    let mut algorithms = table::list_algorithms_in_use(tx)?;
+    algorithms.retain(|alg| find_stored_signer(&keys, *alg, now).is_none());
+    Ok(algorithms)
 }
 
 /// Makes a key, unless one signs now.
-async fn make(services: &Services, alg: SigningAlg, making: Option<OwnedMutexGuard<()>>) -> Result<()> {
-    let _making = match making {
-        Some(making) => making,
-        None => Arc::clone(&services.signing_keys.making).lock_owned().await,
-    };
+async fn make(services: &Services, alg: SigningAlg) -> Result<()> {
+    let making = Arc::clone(&services.signing_keys.making).lock_owned().await;
+    make_locked(services, alg, &making).await
+}
+
+async fn make_locked(services: &Services, alg: SigningAlg, _: &OwnedMutexGuard<()>) -> Result<()> {
     if load(services).await?.signer(alg, services.clock.read().latest).is_some() {
         return Ok(());
     }
@@ -243,14 +264,18 @@ impl NewKey {
 /// Stores the first key of an algorithm, unless another process was faster.
 fn insert_first(tx: &mut Tx<'_>, sealer: &Sealer, key: &NewKey) -> Result<()> {
     sealer.claim(tx)?;
-    let keys = open_all(tx, sealer)?;
     let now = tx.latest();
-    if signer(keys.iter().filter(|one| one.row.alg == key.alg && one.row.is_private), now).is_some() {
+    if find_stored_signer(&open_all(tx, sealer)?, key.alg, now).is_some() {
         return Ok(());
     }
     let row = key.insert(tx, sealer, now)?;
     rotation::settle(tx, sealer)?;
     events::record(tx, EventKind::KeyCreated, None, Some(of_event(&row)))
+}
+
+/// Which of the stored keys of an algorithm signs now.
+fn find_stored_signer(keys: &[OpenedKey], alg: SigningAlg, now: Millis) -> Option<&OpenedKey> {
+    signer(keys.iter().filter(|key| key.row.alg == alg && key.row.is_private), now)
 }
 
 /// The keys that can be opened.
@@ -301,7 +326,7 @@ async fn find_signer(services: &Services, alg: SigningAlg, now: Millis) -> Resul
     if let Some(material) = find(load(services).await?, now) {
         return Ok(material);
     }
-    make(services, alg, None).await?;
+    make(services, alg).await?;
     // If another server made it, this one may not have been notified yet. It signs from when it was made, which is later
     // than `now`.
     let now = services.clock.read().latest;
@@ -314,7 +339,7 @@ async fn find_signer(services: &Services, alg: SigningAlg, now: Millis) -> Resul
 /// # Errors
 /// None of its own.
 pub async fn jwks(services: &Services) -> Result<Arc<PublishedKeys>> {
-    // A client of an algorithm that nobody used before fetches the keys at once.
+    // A client whose algorithm was not used before fetches the keys at once.
     if services.signing_keys.making.try_lock().is_err() {
         services.signing_keys.idle().await;
     }

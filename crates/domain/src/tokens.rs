@@ -23,7 +23,7 @@ use tenantry_core::error::{Error, GrantError, Missing, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
 use tenantry_core::random::Random;
 use tenantry_core::scopes::TokenScopes;
-use tenantry_store::access::{Caller, Operator, TokenFacts, system_within};
+use tenantry_store::access::{Caller, Operator, SignInFacts, TokenFacts, system_within};
 use tenantry_store::engine::cache::TokenHash;
 use tenantry_store::engine::tx::Tx;
 use tenantry_store::tables::sessions;
@@ -180,6 +180,7 @@ pub async fn grant_client_credentials(
             scopes,
             browser_session: None,
             restricted: None,
+            signed_in: SignInFacts::default(),
             by_code: None,
         };
         let session = domain_sessions::open(tx, &opening)?;
@@ -273,6 +274,8 @@ pub struct Introspection {
     pub expires_at: Millis,
     /// Whether it is a refresh token.
     pub is_refresh_token: bool,
+    /// How the user signed in; all 0 if that is not known, and for technical accounts.
+    pub signed_in: SignInFacts,
 }
 
 /// Introspects a token (RFC 7662) for a confidential client of its partner, or for the product client that it was issued to;
@@ -295,7 +298,9 @@ pub async fn introspect(
     if let Some(pid) = partner_of(token, "at") {
         let found = if client.serves(pid) { services.store.find_token(pid, &hash).await? } else { None };
         let Some(facts) = found.filter(|facts| is_visible(facts.client_id())) else { return Ok(None) };
-        if Caller::admit(&facts, services.clock.read().latest).is_err() || facts.is_restricted() {
+        // A session that can do next to nothing is no sign-in for a product.
+        let admitted = Caller::admit(&facts, services.clock.read().latest);
+        if admitted.map_or(true, |caller| caller.restriction().is_some()) {
             return Ok(None);
         }
         return services.store.read(&system_within(pid), move |tx| of_access_token(tx, &facts)).await;
@@ -318,6 +323,11 @@ pub async fn introspect(
                 issued_at: token.issued_at,
                 expires_at: token.expires_at,
                 is_refresh_token: true,
+                signed_in: SignInFacts {
+                    auth_time: token.authentication.auth_time,
+                    acr: token.authentication.acr,
+                    amr: token.authentication.amr,
+                },
             }))
         })
         .await
@@ -340,5 +350,6 @@ fn of_access_token(tx: &mut Tx<'_>, facts: &TokenFacts) -> Result<Option<Introsp
         issued_at: facts.issued_at(),
         expires_at: facts.expires_at(),
         is_refresh_token: false,
+        signed_in: facts.signed_in(),
     }))
 }

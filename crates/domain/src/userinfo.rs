@@ -15,11 +15,12 @@ use tenantry_store::tables::{groups, partners, sessions, users};
 /// The claims of the user of a token.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`]; [`Error::Forbidden`] without the scope `openid`.
+/// [`Error::Unauthenticated`]; [`Error::Forbidden`] without the scope `openid`, or if a second factor must be added first.
 pub async fn claims_of(services: &Services, token: &str) -> Result<(Caller, Value)> {
     let invalid = || Error::Unauthenticated(TokenError::Invalid);
     let caller = tokens::authenticate(services, token).await?;
     caller.require(TokenScope::OpenId)?;
+    caller.restriction().map_or(Ok(()), |denial| Err(Error::Forbidden(denial)))?;
     let user_id = caller.user_id().ok_or_else(invalid)?;
     let (scopes, session_id) = (caller.scopes(), caller.session_id().to_owned());
     let read = move |tx: &mut Tx<'_, Within>| {

@@ -63,12 +63,18 @@ impl Uses {
     /// Adds the recorded uses to these sessions.
     pub fn complete(&self, pid: PartnerId, sessions: &mut [Session]) {
         let noted = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.is_empty() {
+        let browsers = self.browsers.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.is_empty() && browsers.is_empty() {
             return;
         }
         for session in sessions {
-            if let Some(&at) = noted.get(&(pid, session.session_id.clone())) {
+            let key = (pid, session.session_id.clone());
+            if let Some(&at) = noted.get(&key) {
                 session.last_used_at = session.last_used_at.max(at);
+            }
+            if let Some(&(at, expires_at)) = browsers.get(&key) {
+                session.last_used_at = session.last_used_at.max(at);
+                session.expires_at = session.expires_at.max(expires_at);
             }
         }
     }

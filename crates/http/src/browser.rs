@@ -22,6 +22,10 @@ pub enum BrowserCookie {
     Visitor,
     /// The language that was chosen.
     Language,
+    /// A sign-in whose second factor is missing, sealed.
+    PendingSignIn,
+    /// A device on which no second factor is asked for.
+    Device,
 }
 
 /// How long a chosen language is remembered.
@@ -37,6 +41,10 @@ impl BrowserCookie {
             (Self::Visitor, false) => "tenantry-form",
             (Self::Language, true) => "__Host-tenantry-language",
             (Self::Language, false) => "tenantry-language",
+            (Self::PendingSignIn, true) => "__Host-tenantry-second-factor",
+            (Self::PendingSignIn, false) => "tenantry-second-factor",
+            (Self::Device, true) => "__Host-tenantry-device",
+            (Self::Device, false) => "tenantry-device",
         }
     }
 
@@ -80,7 +88,7 @@ pub fn language_cookie(app: &AppState, tag: &str) -> Option<HeaderValue> {
     BrowserCookie::Language.set(app, tag, Some(LANGUAGE_LIFE))
 }
 
-/// The cookie of a session. One that the person asked to be kept stays when the browser is closed.
+/// The cookie of a session. With "keep me signed in" it persists when the browser is closed.
 pub fn session_cookie(app: &AppState, value: &str, is_kept: bool) -> Option<HeaderValue> {
     BrowserCookie::Session.set(app, value, is_kept.then_some(browser_sessions::KEPT))
 }
@@ -94,6 +102,10 @@ pub struct Browser {
     pub session_cookie: Option<String>,
     /// The cookie that ties forms to a browser that has no session.
     pub visitor_cookie: Option<String>,
+    /// The cookie of a sign-in whose second factor is missing.
+    pub pending_cookie: Option<String>,
+    /// The cookie of a remembered device.
+    pub device_cookie: Option<String>,
     /// Its address.
     pub address: std::net::IpAddr,
 }
@@ -108,6 +120,8 @@ impl FromRequestParts<AppState> for Browser {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, app).await?;
         let session_cookie = BrowserCookie::Session.find(app, &parts.headers);
         let visitor_cookie = BrowserCookie::Visitor.find(app, &parts.headers);
+        let pending_cookie = BrowserCookie::PendingSignIn.find(app, &parts.headers);
+        let device_cookie = BrowserCookie::Device.find(app, &parts.headers);
         let mut session = None;
         if let Some(cookie) = &session_cookie {
             session = browser_sessions::find(app, cookie).await?;
@@ -117,7 +131,8 @@ impl FromRequestParts<AppState> for Browser {
             (Some(_), None) => {}
             (None, _) => count_visit(app, address)?,
         }
-        let browser = Self { session, session_cookie, visitor_cookie, address };
+        let browser =
+            Self { session, session_cookie, visitor_cookie, pending_cookie, device_cookie, address };
         parts.extensions.insert(browser.clone());
         Ok(browser)
     }

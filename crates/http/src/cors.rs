@@ -1,10 +1,10 @@
 //! Cross-origin requests of browsers (CORS, the Fetch standard), from the origins of the setting `cors-origins`, and to the
-//! endpoints of OAuth clients also from the origins of their redirect URIs.
+//! endpoints of OAuth clients also from the origins of their redirect URIs. What configures clients can be read from any.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::http::header::{ETAG, LINK, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -45,6 +45,18 @@ pub enum CorsOrigins {
 /// without cookies. Introspection is not one: browsers have no secret.
 const OF_CLIENTS: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/oauth/userinfo"];
 
+/// The paths that configure clients, which anybody may read. Below those of the metadata is the path of an issuer.
+const OF_ANYBODY: [&str; 2] =
+    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+const KEYS: &str = "/oauth/jwks";
+
+fn is_of_anybody(path: &str) -> bool {
+    let is_below = |metadata: &str| {
+        path.strip_prefix(metadata).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    path == KEYS || OF_ANYBODY.into_iter().any(is_below)
+}
+
 /// Whether scripts of an origin may use the paths of clients.
 pub type ClientOrigins = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
@@ -62,6 +74,7 @@ pub fn client_origins(state: &AppState) -> ClientOrigins {
 pub struct WithCors<S> {
     cors: Cors<S>,
     plain: S,
+    of_anybody: Cors<S>,
     /// No origin may use other paths than those of clients.
     only_for_clients: bool,
 }
@@ -78,13 +91,15 @@ where
     type Future = CorsFuture<<Cors<S> as Service<Request<B>>>::Future, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        match self.plain.poll_ready(cx) {
-            Poll::Ready(Ok(())) => self.cors.poll_ready(cx),
-            other => other,
-        }
+        ready!(self.plain.poll_ready(cx))?;
+        ready!(self.of_anybody.poll_ready(cx))?;
+        self.cors.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if is_of_anybody(request.uri().path()) {
+            return CorsFuture::Cors(self.of_anybody.call(request));
+        }
         let is_silent = self.only_for_clients
             && !(request.headers().contains_key(ORIGIN) && OF_CLIENTS.contains(&request.uri().path()));
         if is_silent {
@@ -121,6 +136,14 @@ where
 
 /// Adds CORS to a service. Preflight requests are answered without authentication, as browsers require.
 pub fn with_cors<S: Clone>(origins: &CorsOrigins, of_clients: ClientOrigins, inner: S) -> WithCors<S> {
+    // What is the same for all may be stored by anybody: it does not vary by origin.
+    let of_anybody = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED)
+        .max_age(MAX_AGE)
+        .vary([]);
     let layer = CorsLayer::new()
         .allow_methods(METHODS)
         // Whatever the script wants to send: it is the origin that is trusted.
@@ -153,7 +176,12 @@ pub fn with_cors<S: Clone>(origins: &CorsOrigins, of_clients: ClientOrigins, inn
             .allow_credentials(AllowCredentials::predicate(move |origin, _| with_cookies.contains(origin)))
     };
     let only_for_clients = *origins == CorsOrigins::None;
-    WithCors { cors: tower::Layer::layer(&layer, inner.clone()), plain: inner, only_for_clients }
+    WithCors {
+        cors: tower::Layer::layer(&layer, inner.clone()),
+        of_anybody: tower::Layer::layer(&of_anybody, inner.clone()),
+        plain: inner,
+        only_for_clients,
+    }
 }
 
 #[cfg(test)]
@@ -237,6 +265,28 @@ mod tests {
         assert_eq!(text(&response, "access-control-max-age"), "3600");
         let response = ask(&these, Method::OPTIONS, "/", "https://evil.example").await;
         assert_eq!(text(&response, "access-control-allow-origin"), "");
+    }
+
+    #[tokio::test]
+    async fn anybody_may_ask_before_reading_public_documents() {
+        let listed = CorsOrigins::These(vec![String::from("https://app.example")]);
+        for origins in [CorsOrigins::None, CorsOrigins::Any, listed] {
+            for path in [
+                "/.well-known/openid-configuration",
+                "/.well-known/oauth-authorization-server",
+                "/.well-known/oauth-authorization-server/iam",
+                "/oauth/jwks",
+            ] {
+                let response = ask(&origins, Method::OPTIONS, path, "https://any.example").await;
+                let allowed = text(&response, "access-control-allow-origin");
+                assert!(["*", "https://any.example"].contains(&allowed), "{path} {allowed}");
+                assert_eq!(text(&response, "access-control-allow-credentials"), "");
+            }
+        }
+        for path in ["/oauth/jwks/x", "/oauth/jwksx", "/.well-known/openid-configurationx", "/oauth/token"] {
+            let response = ask(&CorsOrigins::None, Method::OPTIONS, path, "https://any.example").await;
+            assert_eq!(text(&response, "access-control-allow-origin"), "", "{path}");
+        }
     }
 
     #[tokio::test]

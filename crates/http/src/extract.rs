@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, Method, header};
 use crate::forwarded;
 use crate::paging::Params;
 use crate::parameters::{
-    CLIENT_ID, GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, SECRET_ID, SESSION_ID, USER_ID,
+    CLIENT_ID, FACTOR_ID, GROUP_ID, OBJECT_TYPE, PARTNER_ID, Parameter, ReadFrom, SECRET_ID, SESSION_ID,
+    USER_ID,
 };
 use crate::problem::Problem;
 use crate::server::Peer;
@@ -95,6 +96,17 @@ impl FromRequestParts<AppState> for Member {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         Ok(Self(access::Member::of(caller(parts, app).await?)?))
+    }
+}
+
+/// Requires a logged-in user, possibly one that must first add a second factor: only to add one.
+#[derive(Debug)]
+pub struct MemberAddingFactor(pub access::Member);
+
+impl FromRequestParts<AppState> for MemberAddingFactor {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(access::Member::adding_factor(caller(parts, app).await?)?))
     }
 }
 
@@ -280,6 +292,21 @@ impl FromRequestParts<AppState> for SessionPath {
         let is_name =
             |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         path_text(parts, app, SESSION_ID.name).await.filter(is_name).map(Self).ok_or_else(missing)
+    }
+}
+
+/// The id of a second factor in the path.
+#[derive(Debug)]
+pub struct FactorPath(pub String);
+
+impl ReadFrom for FactorPath {
+    const PARAMETERS: &'static [&'static Parameter] = &[&FACTOR_ID];
+}
+
+impl FromRequestParts<AppState> for FactorPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        Ok(Self(path_text(parts, app, FACTOR_ID.name).await.unwrap_or_default()))
     }
 }
 

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_of_nobody_take_turns_by_address() {
+    fn connections_of_strangers_are_served_round_robin_by_address() {
         let reads = FairReads::new(1);
         let ((rounds, _), (flood, _), (quiet, _)) = (connection(), connection(), connection());
         round(&reads, &rounds);

@@ -5,6 +5,8 @@
 mod body_memory;
 /// The browser that sent a request, and its cookies.
 pub mod browser;
+/// Forms that browsers post to clients.
+pub mod client_form;
 /// Bodies whose end is the end of the connection.
 mod close_delimited;
 /// Rewriting of alternative paths (B1).
@@ -61,6 +63,8 @@ pub mod server;
 pub mod state;
 /// Responses to requests that could not be parsed.
 mod unreadable;
+/// The parameters that choose users.
+pub mod user_filters;
 /// A limit on requests of nobody, by client address.
 pub mod visitors;
 /// Options common to all writes.

@@ -104,7 +104,7 @@ pub struct PageError {
     pub status: StatusCode,
     /// What happened.
     pub kind: PageErrorKind,
-    /// What exactly is wrong, in English, for whoever makes the application.
+    /// What exactly is wrong, in English, for the developers of the application.
     pub detail: Option<Cow<'static, str>>,
     cause: Option<Cause>,
     busy: Option<Busy>,

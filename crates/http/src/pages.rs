@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFERRER_POLICY,
+    SET_COOKIE, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,16 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       frame-ancestors 'none'; form-action 'self'";
 
+/// The same, and scripts fetch from us.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                              connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// The header of a request of a script for a part of a page of the console.
+pub const FRAGMENT: HeaderName = HeaderName::from_static("tenantry-fragment");
+
+const CONSOLE_VARY: HeaderValue =
+    HeaderValue::from_static("cookie, accept-language, accept-encoding, tenantry-fragment");
+
 /// A page: HTML with the headers of all pages.
 #[derive(Debug)]
 pub struct Page {
@@ -37,13 +48,21 @@ pub struct Page {
     html: String,
     form_action: Option<String>,
     is_of_account: bool,
+    is_of_console: bool,
     cookies: Vec<HeaderValue>,
 }
 
 impl Page {
     /// A page with this HTML.
     pub fn new(html: String) -> Self {
-        Self { status: StatusCode::OK, html, form_action: None, is_of_account: false, cookies: Vec::new() }
+        Self {
+            status: StatusCode::OK,
+            html,
+            form_action: None,
+            is_of_account: false,
+            is_of_console: false,
+            cookies: Vec::new(),
+        }
     }
 
     /// The same page with another status.
@@ -64,6 +83,13 @@ impl Page {
     #[must_use]
     pub fn of_account(self) -> Self {
         Self { is_of_account: true, ..self }
+    }
+
+    /// A page of the console: as one of the account, and its scripts fetch parts of pages. What it shows depends on who asks,
+    /// in which language, and whether for a part.
+    #[must_use]
+    pub fn of_console(self) -> Self {
+        Self { is_of_account: true, is_of_console: true, ..self }
     }
 
     /// Sets a cookie.
@@ -90,6 +116,10 @@ impl IntoResponse for Page {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
         if self.is_of_account {
             headers.insert(COOP, SAME_ORIGIN);
+        }
+        if self.is_of_console {
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONSOLE_POLICY));
+            headers.insert(VARY, CONSOLE_VARY);
         }
         for cookie in self.cookies {
             headers.append(SET_COOKIE, cookie);
@@ -190,7 +220,7 @@ impl FromRequest<AppState> for PageForm {
 }
 
 /// Refuses a form of another site. Browsers say where a request comes from in `Sec-Fetch-Site` (only to hosts that they
-/// trust) and in `Origin`; what has neither is no browser of this decade, and its form still needs a token.
+/// trust) and in `Origin`; a client that sends neither is not a current browser, and its form still needs a token.
 ///
 /// # Errors
 /// [`PageErrorKind::ForeignOrigin`].
@@ -219,10 +249,10 @@ const SLACK: Millis = tenantry_core::clock::MINUTE;
 /// The list of cursor codes that form tokens are of: no list of the API has this name.
 const TOKENS: &[u8] = b"the forms of pages";
 
-/// The length of the time in a token.
+/// The length of the time in a CSRF token.
 const TIME: usize = 8;
 
-/// The token of a form for whoever has `cookie`: another browser, or another session, cannot send the form.
+/// The CSRF token of a form for the browser that has `cookie`.
 pub fn form_token(app: &AppState, cookie: &str) -> String {
     let time = app.clock.read().latest.to_be_bytes();
     let code = app.cursor_key.code(TOKENS, &[&time, cookie.as_bytes()].concat());

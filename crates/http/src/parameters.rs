@@ -237,6 +237,8 @@ pub static SESSION_ID: Parameter = Parameter::path_text(
     &Text::like(1..=usize::MAX, "^[A-Za-z0-9_-]+$"),
     "The session's id, as listed.",
 );
+/// A second factor.
+pub static FACTOR_ID: Parameter = Parameter::path_text("factorId", &ANY_TEXT, "The factor's id, as listed.");
 /// An OAuth client.
 pub static CLIENT_ID: Parameter = Parameter::path_text("clientId", &ANY_TEXT, "The client's id, as listed.");
 /// A secret of an OAuth client.

@@ -6,6 +6,7 @@
 mod edge;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,7 +16,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use edge::Edge;
-use tenantry_core::error::{Conflict, Denial, Error, FieldError, GrantError, Missing, TokenError};
+use tenantry_core::error::{
+    Conflict, Denial, Error, FieldError, GrantError, Missing, NeededAuthentication, TokenError,
+};
 use tenantry_core::scopes::TokenScope;
 
 /// The result of a handler.
@@ -187,6 +190,10 @@ pub struct GrantDocument {
     /// For people.
     #[schema(example = "wrong username or password")]
     pub error_description: String,
+    /// The password is right, but the user has a second factor, which only a sign-in on the pages can ask for.
+    #[serde(rename = "secondFactorRequired", skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub second_factor_required: bool,
 }
 
 // B12, RFC 6750 §3.1: without a token the challenge has no error code. The descriptions are the texts of `TokenError`.
@@ -250,7 +257,17 @@ fn from_error(error: Error) -> Response {
             }
             response
         }
-        Error::Grant(code, description) => grant(code, &description),
+        Error::InsufficientAuthentication(needed) => {
+            let mut response =
+                plain(StatusCode::UNAUTHORIZED, "insufficient-user-authentication", needed.detail().into());
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge_to_authenticate(needed));
+            response
+        }
+        Error::Grant(code, description) => grant(code, &description, false),
+        Error::SecondFactorNeeded => {
+            let description = "this user has a second factor: use the authorization code grant";
+            grant(GrantError::InvalidGrant, description, true)
+        }
         Error::TooMany(wait) => {
             let seconds = whole_seconds(wait);
             let detail = format!("too many attempts: try again in {seconds} s").into();
@@ -279,6 +296,24 @@ fn challenge_for(scope: TokenScope) -> HeaderValue {
     let challenge = format!(
         r#"Bearer realm="oauth", error="insufficient_scope", error_description="The token lacks the scope {scope}", scope="{scope}""#
     );
+    HeaderValue::try_from(challenge).unwrap_or(CHALLENGE_INVALID)
+}
+
+/// RFC 9470 §3: how the user must have signed in.
+fn challenge_to_authenticate(needed: NeededAuthentication) -> HeaderValue {
+    let mut challenge = String::from(r#"Bearer realm="oauth", error="insufficient_user_authentication""#);
+    let description = if needed.second_factor {
+        "A second factor is required"
+    } else {
+        "A more recent sign-in is required"
+    };
+    let _ = write!(challenge, r#", error_description="{description}""#);
+    if needed.second_factor {
+        challenge.push_str(r#", acr_values="2""#);
+    }
+    if let Some(max_age) = needed.max_age {
+        let _ = write!(challenge, r#", max_age="{max_age}""#);
+    }
     HeaderValue::try_from(challenge).unwrap_or(CHALLENGE_INVALID)
 }
 
@@ -323,6 +358,7 @@ fn missing_words(missing: Missing) -> (&'static str, &'static str, Vec<i64>) {
         ),
         Missing::Partner => ("partner-not-found", "there is no such partner", Vec::new()),
         Missing::Session => ("session-not-found", "this user has no such session", Vec::new()),
+        Missing::Factor => ("factor-not-found", "this user has no such second factor", Vec::new()),
         Missing::Branding => ("branding-not-found", "this partner has set no branding", Vec::new()),
         Missing::Client => ("client-not-found", "there is no such client", Vec::new()),
         Missing::ClientSecret => ("client-secret-not-found", "this client has no such secret", Vec::new()),
@@ -376,7 +412,7 @@ fn json(status: StatusCode, content_type: HeaderValue, document: &impl Serialize
     response
 }
 
-fn grant(code: GrantError, description: &str) -> Response {
+fn grant(code: GrantError, description: &str, second_factor_required: bool) -> Response {
     // RFC 6749 §5.2 allows only these characters in error_description.
     let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
     let error_description = description.chars().map(|c| if allowed(c) { c } else { '?' }).collect();
@@ -388,7 +424,8 @@ fn grant(code: GrantError, description: &str) -> Response {
         | GrantError::UnsupportedGrantType
         | GrantError::InvalidScope => StatusCode::BAD_REQUEST,
     };
-    let mut response = json(status, JSON, &GrantDocument { error: code.code(), error_description });
+    let mut response =
+        json(status, JSON, &GrantDocument { error: code.code(), error_description, second_factor_required });
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response.headers_mut().insert(PRAGMA, NO_CACHE);
     if status == StatusCode::UNAUTHORIZED {

@@ -10,6 +10,7 @@ use crate::forwarded::ForwardedHeader;
 use crate::public_path::PublicPath;
 use crate::visitors::Visitors;
 use tenantry_domain::services::Services;
+use tenantry_domain::webauthn::{NoRelyingParty, RelyingParty};
 
 /// The state of all routes. It dereferences to its [`Services`]. Clones share it.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct AppState {
     services: Services,
     settings: Arc<HttpSettings>,
     visitors: Arc<Visitors>,
+    relying_party: Result<Arc<RelyingParty>, NoRelyingParty>,
 }
 
 /// Settings of the HTTP edges.
@@ -55,6 +57,12 @@ impl HttpSettings {
         end.and_then(|end| self.public_url.get(..host + end)).unwrap_or(&self.public_url)
     }
 
+    /// The name of the server in authenticator apps.
+    pub fn authenticator_name(&self) -> String {
+        let host = self.public_url.split_once("://").map_or("", |(_, rest)| rest);
+        format!("Tenantry ({})", host.split(['/', ':']).next().unwrap_or_default())
+    }
+
     /// Whether browsers see the server over https: then its cookies are `Secure`.
     pub fn is_https(&self) -> bool {
         self.public_url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
@@ -71,7 +79,16 @@ impl AppState {
     /// Combines services and HTTP settings.
     pub fn new(services: Services, settings: HttpSettings) -> Self {
         let visitors = Arc::new(Visitors::limited_to(settings.page_requests_per_address));
-        Self { services, settings: Arc::new(settings), visitors }
+        let relying_party = RelyingParty::of_url(&settings.public_url).map(Arc::new);
+        Self { services, settings: Arc::new(settings), visitors, relying_party }
+    }
+
+    /// This server, as the authenticators of passkeys know it.
+    ///
+    /// # Errors
+    /// Browsers offer no passkeys at its public URL.
+    pub fn relying_party(&self) -> Result<&RelyingParty, NoRelyingParty> {
+        self.relying_party.as_deref().map_err(|no| *no)
     }
 
     /// The requests of nobody, by address.

@@ -1,5 +1,5 @@
-//! A limit on requests of nobody, by client address: pages before the sign-in, and their files. One address's flood is
-//! refused and costs others nothing; a limit by partner would close the door for all.
+//! A limit on anonymous requests by client address: pages before the sign-in, and their files. A flood from one address is
+//! refused and costs others nothing; a limit by partner would lock everybody out.
 //!
 //! Requests are counted per minute in a fixed table, so that many addresses need no more memory than one. Two addresses
 //! that share both of their slots count as one; which do is random per process.

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_goes_away_comes_back() {
+    fn a_removed_directory_is_created_again() {
         let parent = tempfile::tempdir().unwrap();
         let directory = open(&parent);
         fs::remove_dir(directory.path()).unwrap();

@@ -105,6 +105,27 @@ pub enum EmailContent {
         /// Who or what locked it.
         cause: LockCause,
     },
+    /// A second factor was added to the account.
+    FactorAdded {
+        /// As typed.
+        username: String,
+        /// Its kind.
+        factor: FactorName,
+    },
+    /// A second factor was removed from the account.
+    FactorRemoved {
+        /// As typed.
+        username: String,
+        /// Its kind.
+        factor: FactorName,
+    },
+    /// A recovery code was used to sign in.
+    RecoveryCodeUsed {
+        /// As typed.
+        username: String,
+        /// How many are left.
+        left: i64,
+    },
     /// The username of somebody who forgot it.
     ForgottenUsername {
         /// As typed.
@@ -121,8 +142,27 @@ pub enum EmailContent {
         /// When the link expires.
         expires_at: Millis,
     },
+    /// Keys that sign ID tokens were replaced at once: sent to the admins of partners whose clients get such tokens.
+    SigningKeysReset {
+        /// As typed.
+        username: String,
+        /// The names of the partner's clients, as typed.
+        applications: Vec<String>,
+    },
     /// A test of the settings, which is not stored (`tenantry mail test`).
     Test,
+}
+
+/// A kind of second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactorName {
+    /// An authenticator app.
+    AuthenticatorApp,
+    /// A passkey.
+    Passkey,
+    /// Recovery codes.
+    RecoveryCodes,
 }
 
 /// Why a temporary password was issued.
@@ -155,8 +195,12 @@ impl EmailContent {
             Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
             | Self::AccountLocked { .. }
+            | Self::FactorAdded { .. }
+            | Self::FactorRemoved { .. }
+            | Self::RecoveryCodeUsed { .. }
             | Self::ForgottenUsername { .. }
             | Self::VerifyEmail { .. }
+            | Self::SigningKeysReset { .. }
             | Self::Test => false,
         }
     }
@@ -170,6 +214,10 @@ impl EmailContent {
             Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
             | Self::AccountLocked { .. }
+            | Self::SigningKeysReset { .. }
+            | Self::FactorAdded { .. }
+            | Self::FactorRemoved { .. }
+            | Self::RecoveryCodeUsed { .. }
             | Self::Test => None,
         }
     }
@@ -191,9 +239,9 @@ mod tests {
     fn only_the_password_mail_is_secret() {
         let all = testing::one_of_each();
         let secret: Vec<bool> = all.iter().map(|e| e.content.is_secret()).collect();
-        assert_eq!(secret, [true, true, true, false, false, false, false, false, false]);
+        assert_eq!(secret, [[true; 3].to_vec(), [false; 14].to_vec()].concat());
         let expires: Vec<bool> = all.iter().map(|e| e.content.expires_at().is_some()).collect();
-        assert_eq!(expires, [true, true, true, false, false, false, false, true, true]);
+        assert_eq!(expires, [[true; 3].to_vec(), [false; 11].to_vec(), vec![true, true, false]].concat());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::message::Sender;
 use crate::texts::texts;
 use crate::wrap::Wrapped;
-use crate::{Email, EmailContent, LockCause, Reason};
+use crate::{Email, EmailContent, FactorName, LockCause, Reason};
 use tenantry_core::clock::Millis;
 use tenantry_core::languages::Language;
 
@@ -174,6 +174,38 @@ fn content<'a>(
             ];
             (fl!(texts, "locked-subject"), blocks)
         }
+        EmailContent::FactorAdded { username: name, factor } => (
+            fl!(texts, "factor-added-subject"),
+            vec![
+                Paragraph(match factor {
+                    FactorName::AuthenticatorApp => fl!(texts, "factor-added-app"),
+                    FactorName::Passkey => fl!(texts, "factor-added-passkey"),
+                    FactorName::RecoveryCodes => fl!(texts, "factor-added-recovery-codes"),
+                }),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
+        EmailContent::FactorRemoved { username: name, factor } => (
+            fl!(texts, "factor-removed-subject"),
+            vec![
+                Paragraph(match factor {
+                    FactorName::AuthenticatorApp => fl!(texts, "factor-removed-app"),
+                    FactorName::Passkey => fl!(texts, "factor-removed-passkey"),
+                    FactorName::RecoveryCodes => fl!(texts, "factor-removed-recovery-codes"),
+                }),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
+        EmailContent::RecoveryCodeUsed { username: name, left } => (
+            fl!(texts, "recovery-code-used-subject"),
+            vec![
+                Paragraph(fl!(texts, "recovery-code-used", left = left.to_string())),
+                Fields(vec![sign_in(), username(name), when()]),
+                Paragraph(fl!(texts, "not-you")),
+            ],
+        ),
         EmailContent::ForgottenUsername { username: name, .. } => (
             fl!(texts, "forgotten-username-subject"),
             vec![
@@ -192,6 +224,16 @@ fn content<'a>(
                 Paragraph(fl!(texts, "ignore-if-not-you")),
             ];
             (fl!(texts, "verify-email-subject"), blocks)
+        }
+        EmailContent::SigningKeysReset { username: name, applications } => {
+            let names: Vec<_> = applications.iter().map(|name| clean(name)).collect();
+            let applications = field(fl!(texts, "label-applications"), Cow::Owned(names.join(", ")));
+            let blocks = vec![
+                Paragraph(fl!(texts, "keys-reset")),
+                Fields(vec![sign_in(), username(name), applications, when()]),
+                Paragraph(fl!(texts, "keys-reset-next")),
+            ];
+            (fl!(texts, "keys-reset-subject"), blocks)
         }
         EmailContent::Test => {
             let blocks = vec![Paragraph(fl!(texts, "test")), Fields(vec![sign_in(), when()])];
@@ -261,6 +303,27 @@ mod tests {
         insta::assert_snapshot!("texts-zh-Hans", in_language(Language::ZhHans));
     }
 
+    /// Each element that has an end tag ends, in order; ampersands are those of references.
+    fn is_well_formed(html: &str) {
+        let mut open = Vec::new();
+        let body = html.strip_prefix("<!DOCTYPE html>\n").unwrap();
+        for part in body.split('<').skip(1) {
+            let (tag, text) = part.split_once('>').unwrap();
+            let name = tag.split(' ').next().unwrap();
+            match name.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name), "{html}"),
+                None if name != "meta" => open.push(name),
+                None => {}
+            }
+            assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+            assert!(
+                !text.contains('>') && text.split('&').skip(1).all(|rest| rest.starts_with('#')),
+                "{text}"
+            );
+        }
+        assert!(open.is_empty(), "{open:?}: {html}");
+    }
+
     #[test]
     fn every_language_has_every_mail() {
         let mut seen = BTreeSet::new();
@@ -278,6 +341,7 @@ mod tests {
                     assert!(!text.contains("No localization"), "{language:?}: {text}");
                     assert!(!text.contains(['{', '}', '\u{2068}', '\u{2069}']), "{language:?}: {text}");
                 }
+                is_well_formed(&mail.html);
                 let start = format!("<!DOCTYPE html>\n<html lang=\"{}\">\n", language.tag());
                 assert!(mail.html.starts_with(&start));
                 let lines: Vec<&str> = mail.text.lines().collect();
@@ -339,12 +403,19 @@ mod tests {
             match &mut email.content {
                 EmailContent::TemporaryPassword { username, .. }
                 | EmailContent::PasswordChanged { username }
+                | EmailContent::FactorAdded { username, .. }
+                | EmailContent::FactorRemoved { username, .. }
+                | EmailContent::RecoveryCodeUsed { username, .. }
                 | EmailContent::ForgottenUsername { username, .. }
                 | EmailContent::VerifyEmail { username, .. }
                 | EmailContent::AccountLocked { username, .. } => *username = typed.to_owned(),
                 EmailContent::EmailChanged { username, new_address } => {
                     *username = typed.to_owned();
                     *new_address = format!("{typed}@evil.example");
+                }
+                EmailContent::SigningKeysReset { username, applications } => {
+                    *username = typed.to_owned();
+                    applications.push(typed.to_owned());
                 }
                 EmailContent::Test => {}
             }

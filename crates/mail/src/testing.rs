@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Email, EmailContent, LockCause, Reason, Recipient, Secret, Sender};
+use crate::{Email, EmailContent, FactorName, LockCause, Reason, Recipient, Secret, Sender};
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::languages::Language;
 
@@ -55,6 +55,31 @@ pub(super) fn one_of_each() -> Vec<Email> {
         locked(LockCause::Admin),
         email(
             "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::AuthenticatorApp },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::Passkey },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorAdded { username: "ada".into(), factor: FactorName::RecoveryCodes },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::AuthenticatorApp },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::Passkey },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::FactorRemoved { username: "ada".into(), factor: FactorName::RecoveryCodes },
+        ),
+        email("Ada Lovelace", EmailContent::RecoveryCodeUsed { username: "ada".into(), left: 9 }),
+        email(
+            "Ada Lovelace",
             EmailContent::ForgottenUsername { username: "ada".into(), expires_at: WHEN + DAY },
         ),
         email(
@@ -63,6 +88,13 @@ pub(super) fn one_of_each() -> Vec<Email> {
                 username: "ada".into(),
                 link: Secret::new(String::from("c2VhbGVk-_x")),
                 expires_at: WHEN + DAY,
+            },
+        ),
+        email(
+            "Ada Lovelace",
+            EmailContent::SigningKeysReset {
+                username: "ada".into(),
+                applications: vec![String::from("Shop"), String::from("Portal")],
             },
         ),
     ]

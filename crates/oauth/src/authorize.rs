@@ -1,18 +1,16 @@
 //! `GET|POST /oauth/authorize` (RFC 6749 §3.1, OpenID Connect Core §3.1.2): the page that a client sends a browser to.
 
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
-use crate::form_post;
 use crate::parameters::{known, of_body, of_query, query_of};
 use tenantry_domain::authorization_codes;
 use tenantry_domain::authorization_requests::{
     self as requests, AuthorizationResponse, PARAMETERS, Refused, ResponseMode, Step, Valid,
 };
 use tenantry_http::browser::Browser;
+use tenantry_http::client_form::ClientForm;
 use tenantry_http::page_error::{PageError, PageErrorKind};
 use tenantry_http::pages::see_other;
 use tenantry_http::state::AppState;
@@ -25,7 +23,6 @@ pub(crate) fn pages() -> axum::Router<AppState> {
     axum::Router::new()
         .route("/oauth/authorize", get(authorize).post(authorize_by_post))
         .route("/oauth/authorize/continue", get(go_on))
-        .route(form_post::SCRIPT_PATH, get(script))
 }
 
 /// Begins a request.
@@ -33,22 +30,19 @@ async fn authorize(
     State(app): State<AppState>,
     RawQuery(query): RawQuery,
     browser: Browser,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let parameters = of_query(query.as_deref().unwrap_or_default());
-    let answer = match requests::parse(&app, &parameters, &app.settings().public_url).await {
-        Ok(valid) => step(&app, &valid, &browser, false).await,
-        Err(refused) => Err(refused),
-    };
-    respond(&app, answer, &headers)
+    match requests::parse(&app, &parameters, &app.settings().public_url).await {
+        Ok(valid) => respond(&app, step(&app, &valid, &browser, false).await, &browser, Some(&valid)),
+        Err(refused) => respond(&app, Err(refused), &browser, None),
+    }
 }
 
 /// A request by POST from another site comes without the cookie of the session, which is `SameSite=Lax`: it is sent again
 /// by GET.
 async fn authorize_by_post(
     State(app): State<AppState>,
-    _: Browser,
-    headers: HeaderMap,
+    browser: Browser,
     request: Request,
 ) -> Result<Response, PageError> {
     let parameters = known(of_body(request).await?, &PARAMETERS);
@@ -61,32 +55,30 @@ async fn authorize_by_post(
             let sealed = valid.request.seal(&app)?;
             see_other(&requests::continue_path(&sealed), None)
         }
-        Err(refused) => respond(&app, Err(refused), &headers),
+        Err(refused) => respond(&app, Err(refused), &browser, None),
     }
 }
 
-/// Goes on with a request that comes back from a page.
+/// Continues a request that comes back from a page.
 async fn go_on(
     State(app): State<AppState>,
     RawQuery(query): RawQuery,
     browser: Browser,
-    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let parameters = of_query(query.as_deref().unwrap_or_default());
     let sealed = parameters.iter().find(|(name, _)| name == "request").map(|(_, value)| value.as_str());
     let Some(request) = requests::open(&app, sealed.unwrap_or_default()) else {
         return Err(PageErrorKind::ExpiredRequest.into());
     };
-    let answer = match requests::revalidate(&app, request).await {
-        Ok(valid) => step(&app, &valid, &browser, true).await,
-        Err(refused) => Err(refused),
-    };
-    respond(&app, answer, &headers)
+    match requests::revalidate(&app, request).await {
+        Ok(valid) => respond(&app, step(&app, &valid, &browser, true).await, &browser, Some(&valid)),
+        Err(refused) => respond(&app, Err(refused), &browser, None),
+    }
 }
 
 /// Where the browser goes.
 enum Next {
-    /// To a page of ours.
+    /// To a page of this server.
     Page(String),
     /// Back to the client.
     Client(AuthorizationResponse),
@@ -98,6 +90,8 @@ async fn step(app: &AppState, valid: &Valid, browser: &Browser, is_continued: bo
         Step::SignIn => "/sign-in",
         Step::ChooseAccount => "/choose-account",
         Step::SetPassword => "/set-password",
+        Step::AddFactor => "/second-factor/add",
+        Step::SecondFactor => "/second-factor",
         Step::Consent => "/consent",
         Step::Issue => match session {
             Some(session) => {
@@ -110,7 +104,13 @@ async fn step(app: &AppState, valid: &Valid, browser: &Browser, is_continued: bo
     Ok(Next::Page(format!("{path}?request={}", valid.request.seal(app)?)))
 }
 
-fn respond(app: &AppState, next: Result<Next, Refused>, headers: &HeaderMap) -> Result<Response, PageError> {
+/// `valid` is the request, unless it is refused because of what it says.
+fn respond(
+    app: &AppState,
+    next: Result<Next, Refused>,
+    browser: &Browser,
+    valid: Option<&Valid>,
+) -> Result<Response, PageError> {
     let response = match next {
         Ok(Next::Page(path)) => return see_other(&path, None),
         Ok(Next::Client(response)) => response,
@@ -125,15 +125,16 @@ fn respond(app: &AppState, next: Result<Next, Refused>, headers: &HeaderMap) -> 
     };
     match response.mode() {
         ResponseMode::Query => see_other(&response.location(), None),
-        ResponseMode::FormPost => Ok(form_post::page(app, &response, headers)),
+        ResponseMode::FormPost => {
+            let form = ClientForm {
+                redirect_uri: response.redirect_uri().to_owned(),
+                fields: response.parameters().to_vec(),
+                application: valid.map(|valid| valid.client.name.clone()),
+                ui_locales: valid.and_then(|valid| valid.request.ui_locales.clone()),
+                partner: valid.and_then(|valid| valid.request.partner),
+                session: browser.session.clone(),
+            };
+            Ok(form.into_response())
+        }
     }
-}
-
-/// The script of the form that is posted to a client.
-async fn script() -> Response {
-    let mut response = form_post::SCRIPT.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
-    response
 }

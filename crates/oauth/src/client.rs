@@ -1,4 +1,4 @@
-//! How a client says who it is (RFC 6749 §2.3).
+//! Client authentication (RFC 6749 §2.3).
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
@@ -15,7 +15,7 @@ use tenantry_http::problem::Problem;
 use tenantry_http::server::Peer;
 use tenantry_http::state::AppState;
 
-/// A client that says by HTTP Basic who it is: it is known before the form is read.
+/// A client that authenticates by HTTP Basic, before the form is read.
 pub(crate) struct BasicClient(Option<BasicCredentials>);
 
 struct BasicCredentials {
@@ -34,7 +34,7 @@ impl FromRequestParts<AppState> for BasicClient {
             Error::Grant(GrantError::InvalidClient, "Authorization is not HTTP Basic".into())
         })?;
         let client = clients::authenticate(app, &id, Some(secret.clone()), ClientAuthMethod::Basic).await?;
-        // Anybody may name the built-in client.
+        // The built-in client is public: it has no secret.
         if let (ClientIdentity::Confidential(_), Some(peer)) = (&client, parts.extensions.get::<Peer>()) {
             peer.is_known();
         }

@@ -1,5 +1,5 @@
-//! What clients configure themselves by: OpenID Connect Discovery 1.0, RFC 8414, and the keys that verify ID tokens
-//! (RFC 7517). The documents are bytes made once; scripts of any origin may read them.
+//! The metadata by which clients configure themselves (OpenID Connect Discovery 1.0, RFC 8414), and the keys that verify ID
+//! tokens (RFC 7517). Each document is serialized once; scripts of any origin may read it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use tenantry_http::problem::Problem;
 use tenantry_http::public_path::PublicPath;
 use tenantry_http::state::AppState;
 
-/// The keys of the next rotation are published a day before they sign, so a client may keep them for a while. Not for
+/// The keys of the next rotation are published a day before they sign, so a client may cache them. Not for
 /// long: a key that is made because a new algorithm is used signs at once.
 const KEYS_MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
@@ -115,7 +115,7 @@ fn metadata(issuer: &str) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "display_values_supported": ["page", "popup", "touch", "wap"],
-        "acr_values_supported": ["1"],
+        "acr_values_supported": ["1", "2"],
         "claim_types_supported": ["normal"],
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "name", "given_name", "family_name",

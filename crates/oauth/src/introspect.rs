@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::client::{BasicClient, client};
 use crate::form::{Form, NoQuery, TOKEN};
 use crate::uncached;
+use tenantry_core::authentication::AuthenticationMethod;
 use tenantry_domain::tokens;
 use tenantry_http::problem::{GrantDocument, Problem};
 use tenantry_http::responses::json;
@@ -49,6 +50,18 @@ pub struct IntrospectionResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1)]
     pid: Option<i64>,
+    /// The class of the user's authentication (RFC 9470): 1 = password, 2 = a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2")]
+    acr: Option<String>,
+    /// Its methods (RFC 8176).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, example = json!(["pwd", "otp", "mfa"]))]
+    amr: Vec<&'static str>,
+    /// When the user last gave the password or a passkey, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1_795_424_400)]
+    auth_time: Option<i64>,
     /// Whether the bearer is a partner admin.
     #[serde(rename = "isAdmin", skip_serializing_if = "Option::is_none")]
     is_admin: Option<bool>,
@@ -91,6 +104,9 @@ pub(crate) async fn introspect(
         iat: Some(found.issued_at / tenantry_core::clock::SECOND),
         sub: Some(sub),
         pid: Some(found.pid.0),
+        acr: Some(found.signed_in.acr).filter(|acr| *acr > 0).map(|acr| acr.to_string()),
+        amr: AuthenticationMethod::names(found.signed_in.amr),
+        auth_time: Some(found.signed_in.auth_time / tenantry_core::clock::SECOND).filter(|at| *at > 0),
         is_admin: Some(found.is_admin),
     };
     Ok(uncached(json(StatusCode::OK, &response)))

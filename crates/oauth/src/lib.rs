@@ -15,8 +15,6 @@ mod client;
 pub mod discovery;
 /// Forms and their schemas.
 mod form;
-/// Answers that the browser posts.
-mod form_post;
 /// Introspection.
 mod introspect;
 /// The page by which clients end sessions.
@@ -40,12 +38,12 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(introspect::introspect))
 }
 
-/// The pages of this edge, which are no operations: clients send browsers to them.
+/// The pages of this edge, to which clients send browsers. They are not operations of the API.
 pub fn pages() -> axum::Router<AppState> {
     authorize::pages().merge(logout::pages())
 }
 
-/// The endpoints of OpenID Connect for clients that are no operations.
+/// The endpoints of OpenID Connect for clients. They are not operations of the API.
 pub fn endpoints() -> axum::Router<AppState> {
     userinfo::router()
 }

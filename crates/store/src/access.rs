@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use tenantry_core::authentication::has_second_factor;
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Denial, Error, Result, TokenError};
 use tenantry_core::model::{PartnerId, UserId};
@@ -45,6 +46,21 @@ pub struct TokenFacts {
     pub(crate) noted: LastUse,
     /// Whether these are the facts of a browser session, which has no token.
     pub(crate) is_browser: bool,
+    /// How the user signed in.
+    pub(crate) signed_in: SignInFacts,
+    /// From when on the user cannot do without a second factor.
+    pub(crate) factor_due: Option<Millis>,
+}
+
+/// How the user of a session signed in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SignInFacts {
+    /// When the person last gave the password or a passkey; 0 if that is not known.
+    pub auth_time: Millis,
+    /// The authentication context class: 1 = password, 2 = a second factor; 0 if that is not known.
+    pub acr: i64,
+    /// The authentication methods, as bits.
+    pub amr: i64,
 }
 
 impl TokenFacts {
@@ -91,6 +107,18 @@ impl TokenFacts {
     /// When the token expires.
     pub fn expires_at(&self) -> Millis {
         self.expires_at
+    }
+
+    /// How the user signed in.
+    pub fn signed_in(&self) -> SignInFacts {
+        self.signed_in
+    }
+
+    /// Whether a second factor is required of the user now, and the session has none.
+    pub fn lacks_factor(&self, now: Millis) -> bool {
+        self.factor_due.is_some_and(|due| now >= due)
+            && self.user_id.is_some()
+            && !has_second_factor(self.signed_in.acr, self.signed_in.amr)
     }
 
     /// Whether a use at `now` should be recorded; true for only one of several concurrent calls.
@@ -142,12 +170,6 @@ pub struct SessionState {
 pub struct BrowserFacts {
     /// Whose it is.
     pub(crate) caller: Arc<TokenFacts>,
-    /// When the person last gave the password.
-    pub(crate) auth_time: Millis,
-    /// The authentication context class: 1 = password, 2 = a second factor.
-    pub(crate) acr: i64,
-    /// The authentication methods, as bits.
-    pub(crate) amr: i64,
     /// Whether the person asked to be kept signed in.
     pub(crate) is_kept: bool,
     /// When it ends, even if it is used.
@@ -160,21 +182,6 @@ impl BrowserFacts {
     /// The facts of the caller.
     pub fn caller(&self) -> &TokenFacts {
         &self.caller
-    }
-
-    /// When the person last gave the password.
-    pub fn auth_time(&self) -> Millis {
-        self.auth_time
-    }
-
-    /// The authentication context class: 1 = password, 2 = a second factor.
-    pub fn acr(&self) -> i64 {
-        self.acr
-    }
-
-    /// The authentication methods, as bits.
-    pub fn amr(&self) -> i64 {
-        self.amr
     }
 
     /// Whether the person asked to be kept signed in.
@@ -201,7 +208,7 @@ impl BrowserFacts {
 
 /// The bearer of a valid access token, or whoever uses a browser session. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Caller(Arc<TokenFacts>);
+pub struct Caller(Arc<TokenFacts>, Option<Denial>);
 
 impl Caller {
     /// Admits the bearer of a token, or returns what is wrong with it.
@@ -212,14 +219,33 @@ impl Caller {
         if now >= facts.expires_at {
             return Err(TokenError::Expired);
         }
-        Ok(Self(Arc::clone(facts)))
+        Ok(Self::at(facts, now))
+    }
+
+    fn at(facts: &Arc<TokenFacts>, now: Millis) -> Self {
+        let restriction = if facts.is_restricted {
+            Some(Denial::PasswordChangeRequired)
+        } else {
+            facts.lacks_factor(now).then_some(Denial::SecondFactorRequired)
+        };
+        Self(Arc::clone(facts), restriction)
+    }
+
+    /// Why the session can do next to nothing: a password must be set first (B22), or a second factor added.
+    pub fn restriction(&self) -> Option<Denial> {
+        self.1
+    }
+
+    /// How the user signed in.
+    pub fn signed_in(&self) -> SignInFacts {
+        self.0.signed_in
     }
 
     /// Admits whoever uses a browser session; `None` if it has ended.
     pub fn admit_browser(facts: &BrowserFacts, now: Millis) -> Option<Self> {
         let caller = &facts.caller;
         let is_valid = caller.is_active && !caller.is_suspended && now < facts.expires_at();
-        is_valid.then(|| Self(Arc::clone(caller)))
+        is_valid.then(|| Self::at(caller, now))
     }
 
     /// Whether this is a browser session, which pages serve and the API does not.
@@ -280,16 +306,23 @@ pub struct Member {
 }
 
 impl Member {
-    /// Refuses technical accounts (B28) and sessions that must first change the password (B22).
+    /// Refuses technical accounts (B28), and sessions that must first change the password (B22) or add a second factor.
     pub fn of(caller: Caller) -> Result<Self> {
         let member = Self::even_restricted(caller)?;
-        if member.caller.0.is_restricted {
-            return Err(Error::Forbidden(Denial::PasswordChangeRequired));
-        }
+        member.caller.restriction().map_or(Ok(()), |denial| Err(Error::Forbidden(denial)))?;
         Ok(member)
     }
 
-    /// Like [`Member::of`], but admits a session that must first change the password: only for A4 and A7.
+    /// Like [`Member::of`], but admits a session that must first add a second factor: only to add one.
+    pub fn adding_factor(caller: Caller) -> Result<Self> {
+        let restriction = caller.restriction().filter(|denial| *denial != Denial::SecondFactorRequired);
+        let member = Self::even_restricted(caller)?;
+        restriction.map_or(Ok(()), |denial| Err(Error::Forbidden(denial)))?;
+        Ok(member)
+    }
+
+    /// Like [`Member::of`], but admits a session that must first change the password or add a second factor: only for A4
+    /// and A7.
     pub fn even_restricted(caller: Caller) -> Result<Self> {
         match caller.user_id() {
             Some(user_id) => Ok(Self { caller, user_id }),
@@ -311,6 +344,11 @@ impl Member {
     pub fn is_browser(&self) -> bool {
         self.caller.is_browser()
     }
+
+    /// Whose request it is.
+    pub fn as_caller(&self) -> &Caller {
+        &self.caller
+    }
 }
 
 /// Who may manage a partner: a user with `isAdmin`, a technical account created with `--admin`, or an operator.
@@ -326,8 +364,8 @@ pub struct Admin {
 impl Admin {
     /// Refuses everybody else (B12, B22, B28).
     pub fn of(caller: &Caller) -> Result<Self> {
-        let denial = if caller.0.is_restricted {
-            Denial::PasswordChangeRequired
+        let denial = if let Some(denial) = caller.restriction() {
+            denial
         } else if caller.0.is_admin {
             return Ok(Self {
                 pid: caller.pid(),
@@ -370,11 +408,9 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// For evaluations. Refuses sessions that must first change the password (B22).
+    /// For evaluations. Refuses sessions that must first change the password (B22) or add a second factor.
     pub fn of(caller: Caller) -> Result<Self> {
-        if caller.0.is_restricted {
-            return Err(Error::Forbidden(Denial::PasswordChangeRequired));
-        }
+        caller.restriction().map_or(Ok(()), |denial| Err(Error::Forbidden(denial)))?;
         let only = caller.user_id().filter(|_| !caller.0.is_admin);
         Ok(Self { caller, only })
     }

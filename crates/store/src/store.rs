@@ -5,7 +5,7 @@ use crate::engine::shared::Shared;
 use crate::engine::tx::{CacheKey, Outcome, Tx};
 use crate::ops::{copy, migrate};
 use crate::tables::server_keys::ServerKeys;
-use crate::tables::{browser_sessions, login_failures, sessions, users};
+use crate::tables::{browser_sessions, clients, login_failures, policies, sessions, users};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -193,6 +193,7 @@ impl Store {
         let version = migrate::check_version(&mut conn, path)?;
         migrate::migrate(&mut conn, version, clock.now())?;
         let keys = ServerKeys::get(&mut conn, &random, clock.now())?;
+        let policy = policies::with_floor(&mut conn, policy, clock.now())?;
         let shared = Shared::new(clock, random, policy, true);
         let point = Arc::new(PointReaders::new(file));
         let offset_index = OffsetIndexBuilder::start(file, &shared.supervisor)?;
@@ -221,10 +222,11 @@ impl Store {
         policy: AccountPolicy,
     ) -> Result<Self> {
         let address = Arc::new(options.address()?);
-        let keys = apart(|| {
+        let (keys, policy) = apart(|| {
             migrate::migrate_postgres(&address, options.aim(), &clock)?;
             let mut conn = migrate::connect(&address, Role::Write)?;
-            ServerKeys::get(&mut conn, &random, clock.now())
+            let keys = ServerKeys::get(&mut conn, &random, clock.now())?;
+            Ok((keys, policies::with_floor(&mut conn, policy, clock.now())?))
         })?;
         let shared = Shared::new(clock, random, policy, false);
         // Reads must not wait for writes that wait for locks.
@@ -417,6 +419,18 @@ impl Store {
             cache.keep_browser(&filling, hash, facts);
         }
         Ok(facts)
+    }
+
+    /// Whether a client has a redirect URI of this web origin, from the cache or the database.
+    pub async fn is_client_origin(&self, origin: &str) -> Result<bool> {
+        let cache = &self.0.shared.cache;
+        if let Some(is_known) = cache.origin(origin) {
+            return Ok(is_known);
+        }
+        let (filling, asked) = (cache.filling(), origin.to_owned());
+        let is_known = self.read(&nobody(), move |tx| clients::is_origin_known(tx, &asked)).await?;
+        cache.keep_origin(&filling, origin, is_known);
+        Ok(is_known)
     }
 
     /// The representation of one user of the scope's partner: from the cache, or read from the database and serialized

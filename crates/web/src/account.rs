@@ -1,4 +1,4 @@
-//! The account of whoever is signed in: one page for each of its parts.
+//! The account pages of the signed-in user.
 
 use crate::forms::sign_in_first;
 use crate::view::View;
@@ -9,8 +9,10 @@ use tenantry_http::browser::Browser;
 
 pub mod applications;
 pub mod language;
+pub mod passkeys;
 pub mod password;
 pub mod profile;
+pub mod security;
 pub mod sessions;
 
 /// A part of the account, each a page.
@@ -20,6 +22,10 @@ pub enum Part {
     Profile,
     /// The password.
     Password,
+    /// The passkeys.
+    Passkeys,
+    /// Second factors.
+    Security,
     /// Where the person is signed in.
     Sessions,
     /// What applications may learn.
@@ -30,14 +36,23 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of the pages' navigation.
-    pub const ALL: [Self; 5] =
-        [Self::Profile, Self::Password, Self::Sessions, Self::Applications, Self::Language];
+    pub const ALL: [Self; 7] = [
+        Self::Profile,
+        Self::Password,
+        Self::Passkeys,
+        Self::Security,
+        Self::Sessions,
+        Self::Applications,
+        Self::Language,
+    ];
 
     /// The path of its page.
     pub fn path(self) -> &'static str {
         match self {
             Self::Profile => "/account",
             Self::Password => "/account/password",
+            Self::Passkeys => "/account/passkeys",
+            Self::Security => "/account/security",
             Self::Sessions => "/account/sessions",
             Self::Applications => "/account/applications",
             Self::Language => "/account/language",
@@ -49,6 +64,8 @@ impl Part {
         match self {
             Self::Profile => text!(*language, "account-profile"),
             Self::Password => text!(*language, "account-password"),
+            Self::Passkeys => text!(*language, "account-passkeys"),
+            Self::Security => text!(*language, "account-security"),
             Self::Sessions => text!(*language, "account-sessions"),
             Self::Applications => text!(*language, "account-applications"),
             Self::Language => text!(*language, "account-language"),
@@ -56,7 +73,7 @@ impl Part {
     }
 }
 
-/// What is said above the part: that something was done, or why it was not.
+/// The message above a part: that something was done, or why it was not.
 #[derive(Debug, Default)]
 pub struct Messages {
     notice: Option<String>,
@@ -75,10 +92,10 @@ impl Messages {
     }
 }
 
-/// The session of whoever may see the account; otherwise the path of what comes first, which leads back here.
+/// The session, if it may see the account; otherwise the path to redirect to, from which the browser comes back.
 fn require<'b>(browser: &'b Browser, view: &View) -> Result<&'b BrowserSession, String> {
     match &browser.session {
-        Some(session) if !session.is_restricted => Ok(session),
+        Some(session) if !session.is_restricted && !session.lacks_factor => Ok(session),
         session => Err(sign_in_first(session.as_ref(), view)),
     }
 }
@@ -89,7 +106,7 @@ fn done(part: Part, what: &str) -> String {
 }
 
 /// A time as pages show it: in UTC, to the minute, the same in every language.
-fn shown_time(at: Millis) -> String {
+pub fn shown_time(at: Millis) -> String {
     let text = rfc3339(at);
     match (text.get(..10), text.get(11..16)) {
         (Some(day), Some(minute)) => format!("{day} {minute} UTC"),

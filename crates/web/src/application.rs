@@ -9,9 +9,9 @@ use tenantry_http::page_error::PageError;
 use tenantry_http::pages::Page;
 use tenantry_http::state::AppState;
 
-/// The request of an application, if there is one. The page names the application, in the language that it asks
-/// for, and looks like the partner to which it restricts the sign-in. One that
-/// has expired or was changed counts as none: where the person goes on with it, they are told.
+/// The authorization request in the query of the page, if there is one. The page then names the application, uses the
+/// language that it requests (`ui_locales`), and shows the branding of the partner to which it restricts the sign-in. A
+/// request that has expired or was changed is ignored here; the page that continues with it reports the error.
 pub async fn find_request(
     app: &AppState,
     view: &mut View,

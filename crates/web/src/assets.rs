@@ -1,5 +1,5 @@
-//! The files of pages: styles, scripts and pictures. Their names contain a hash of their content, so that browsers keep
-//! them for ever; they are compressed once.
+//! The files of pages: styles, scripts and pictures. Their names contain a hash of their content, so that browsers
+//! cache them forever; they are compressed once.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -94,7 +94,7 @@ pub async fn serve(
 }
 
 /// Whether the client takes gzip (RFC 9110 §12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     codings.flat_map(|codings| codings.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));

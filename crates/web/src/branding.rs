@@ -1,5 +1,5 @@
 //! What pages show of a partner: its logo, and its colors as a stylesheet, since no page has inline styles. Their names
-//! contain a hash of their content: nobody finds out by numbers which partners there are, and browsers keep them.
+//! contain a hash of their content: partners cannot be enumerated, and browsers cache the files.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -17,7 +17,7 @@ use tenantry_http::pages::count_visit;
 use tenantry_http::state::AppState;
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// A stranger's image that is opened by itself has no rights, whatever a browser takes it for.
+/// An uploaded image that is opened by itself has no rights, whatever media type a browser guesses.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
 /// What a page shows of a partner, if it has set a branding. The partner is that of the session, or the one to which the
@@ -67,8 +67,8 @@ pub async fn serve(
 mod tests {
     use tenantry_domain::branding::{Color, PageColors};
 
-    /// What is written in a partner's color on the backgrounds of pages can be read (WCAG 2.2, 1.4.3), and what is written
-    /// on it.
+    /// A partner's color has enough contrast as text on the backgrounds of pages, and as a background of text (WCAG 2.2,
+    /// 1.4.3).
     #[test]
     fn colors_can_be_read_on_the_pages() {
         let css = include_str!("../static/pages.css");

@@ -25,7 +25,7 @@ struct ChooseAccountPage {
     query: String,
 }
 
-/// Shows who is signed in; nobody is led to sign in.
+/// Shows who is signed in. A browser without a session is redirected to the sign-in page.
 pub async fn show(
     State(app): State<AppState>,
     mut view: View,
@@ -33,8 +33,8 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let query = carried_query(&view);
     let Some(session) = &browser.session else { return see_other(&format!("/sign-in{query}"), None) };
-    let request = find_request(&app, &mut view).await?;
     let person = find_person(&app, session, &mut view).await?;
+    let request = find_request(&app, &mut view).await?;
     let token = session_token(&app, &browser);
     let name = format!("{} ({})", person.name, person.user.username);
     let page = render(&ChooseAccountPage { view, token, name, query })?;

@@ -47,10 +47,13 @@ pub async fn show(
     let session = match &browser.session {
         None => return see_other(&format!("/sign-in{query}"), None),
         Some(session) if session.is_restricted => return see_other(&format!("/set-password{query}"), None),
+        Some(session) if session.lacks_factor => {
+            return see_other(&format!("/second-factor/add{query}"), None);
+        }
         Some(session) => session,
     };
-    if client.is_product() || !client.serves(session.pid) {
-        // There is nothing to ask; what goes on says so.
+    if !consents::is_asked(&client, session.pid) {
+        // There is nothing to ask: the next step issues a code or refuses.
         return see_other(&continue_path(&view.parameter("request").unwrap_or_default()), None);
     }
     let person = find_person(&app, session, &mut view).await?;
@@ -76,12 +79,10 @@ pub async fn submit(
     let member = session.member()?;
     let (request, client) = find_request(&app, &view).await?;
     let decided = match form.take("decision").as_str() {
-        "allow" if client.is_product() || !client.serves(session.pid) => request,
+        "allow" if !consents::is_asked(&client, session.pid) => request,
         "allow" => {
             let (scopes, client_id) = (request.consent_scopes(), request.client_id.clone());
-            let user_id = session.user_id;
-            unit::write(&app.store, &member, move |tx| consents::grant(tx, user_id, &client_id, scopes))
-                .await?;
+            unit::write(&app.store, &member, move |tx| consents::grant_own(tx, &client_id, scopes)).await?;
             request.with_consent(session)
         }
         "deny" => request.refused(),

@@ -1,5 +1,5 @@
-//! The browser and the system that a user agent names, for people to recognize their sessions. It is what the browser says
-//! of itself: nothing is decided by it.
+//! The browser and the system that a user agent names, for people to recognize their sessions. A user agent
+//! proves nothing: no decision depends on it.
 
 /// The most specific first: most browsers also name those that they resemble.
 const BROWSERS: [(&str, &str); 8] = [

@@ -9,8 +9,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::assets;
+use crate::client_form;
 use crate::view::{View, render};
 use tenantry_core::languages::Language;
+use tenantry_http::client_form::ClientForm;
 use tenantry_http::page_error::{PageError, PageErrorKind};
 use tenantry_http::problem::Problem;
 use tenantry_http::state::AppState;
@@ -25,17 +27,21 @@ struct ErrorPage<'a> {
     next: Option<(&'static str, &'static str)>,
 }
 
-/// Has errors of these routes be pages.
+/// Renders the errors of these routes as pages, and their forms for clients.
 pub fn with_error_pages(router: Router<AppState>, app: &AppState) -> Router<AppState> {
-    router.layer(from_fn_with_state(app.clone(), show_errors))
+    router.layer(from_fn_with_state(app.clone(), render_response))
 }
 
-async fn show_errors(State(app): State<AppState>, request: Request, next: Next) -> Response {
+async fn render_response(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(view) = View::from_request_parts(&mut parts, &app).await;
     parts.extensions.insert(view.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
-    show(response, view)
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let Some(form) = response.extensions_mut().remove::<ClientForm>() else { return show(response, view) };
+    match client_form::page(&app, form, view.clone()).await {
+        Ok(page) => page.into_response(),
+        Err(error) => show(error.into_response(), view),
+    }
 }
 
 /// Replaces the body of a response that has a page error.

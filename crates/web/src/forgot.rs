@@ -1,15 +1,12 @@
-//! The pages of whoever cannot sign in: forgotten passwords and usernames. The response is the same for any name and
-//! address.
-
-use std::time::Duration;
+//! The pages for forgotten passwords and usernames. The response is the same for any username and address.
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::assets;
-use crate::forms::{check_visitor, minutes, visitor_token};
+use crate::forms::{check_visitor, minutes, too_many, visitor_token};
 use crate::view::{View, render};
 use tenantry_core::error::{Error, Result as CoreResult};
 use tenantry_core::languages::Language;
@@ -138,14 +135,8 @@ fn answer(
         Err(Error::TooMany(wait)) => {
             let problem = text!(view.language, "forgot-too-many", minutes = minutes(wait));
             let page = page(app, view, browser, forgotten, (who, Some(problem)))?;
-            let mut response = page.status(StatusCode::TOO_MANY_REQUESTS).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, retry_after(wait));
-            Ok(response)
+            Ok(too_many(page, wait))
         }
         Err(other) => Err(other.into()),
     }
-}
-
-fn retry_after(wait: Duration) -> HeaderValue {
-    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }

@@ -1,4 +1,4 @@
-//! The choice of a language, at the foot of every page.
+//! The language switch in the footer of every page.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -35,21 +35,26 @@ pub async fn find_person(
         }
         found => found?,
     };
-    dress_for(app, &user, view).await?;
+    personalize(app, &user, view).await?;
+    let name = shown_name(&user);
+    Ok(Person { user, name })
+}
+
+/// How to name a user.
+pub fn shown_name(user: &User) -> String {
     let profile = &user.profile;
     let name = match &profile.display_name {
         Some(name) if !name.is_empty() => name.clone(),
         _ => format!("{} {}", profile.first_name, profile.last_name).trim().to_owned(),
     };
-    let name = if name.is_empty() { user.username.clone() } else { name };
-    Ok(Person { user, name })
+    if name.is_empty() { user.username.clone() } else { name }
 }
 
-/// Has a page be in the language that this user has set, if any, with the branding of their partner.
+/// Shows a page in the language that this user has set, if any, with the branding of their partner.
 ///
 /// # Errors
 /// Of the store.
-pub async fn dress_for(app: &AppState, user: &User, view: &mut View) -> Result<(), PageError> {
+pub async fn personalize(app: &AppState, user: &User, view: &mut View) -> Result<(), PageError> {
     view.prefer(user.profile.locale.as_deref().and_then(Language::parse));
     view.branding = branding::of_partner(app, user.pid).await?;
     Ok(())

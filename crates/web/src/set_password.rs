@@ -1,4 +1,4 @@
-//! The page of whoever signed in with a temporary or expired password (B22): it sets a new one, then goes on.
+//! The page that sets a new password after signing in with a temporary or expired one (B22), and then continues.
 
 use askama::Template;
 use axum::extract::State;
@@ -8,9 +8,10 @@ use axum::response::{IntoResponse as _, Response};
 use crate::application::{find_request, leading_back};
 use crate::assets;
 use crate::forms::{carried_query, check_session, next_path, session_token};
-use crate::password_rules::{Rule, names_of};
+use crate::password_rules::{Rule, names_of, policy_of};
 use crate::person::{Person, find_person};
 use crate::view::{View, render};
+use tenantry_core::account_policy::PasswordPolicy;
 use tenantry_core::error::Error;
 use tenantry_core::languages::Language;
 use tenantry_domain::password_changes;
@@ -26,6 +27,7 @@ struct SetPasswordPage {
     token: String,
     username: String,
     names: String,
+    rules: &'static [Rule],
     broken: Vec<Rule>,
 }
 
@@ -34,13 +36,14 @@ fn page(
     view: View,
     browser: &Browser,
     person: Person,
-    broken: Vec<Rule>,
+    (policy, broken): (PasswordPolicy, Vec<Rule>),
 ) -> Result<Page, PageError> {
+    let rules = Rule::of(policy);
     let (token, names) = (session_token(app, browser), names_of(&person.user));
-    render(&SetPasswordPage { view, token, username: person.user.username, names, broken })
+    render(&SetPasswordPage { view, token, username: person.user.username, names, rules, broken })
 }
 
-/// Shows the page; whoever needs no new password goes on.
+/// Shows the page. A session that needs no new password continues.
 pub async fn show(
     State(app): State<AppState>,
     mut view: View,
@@ -52,9 +55,10 @@ pub async fn show(
     if !session.is_restricted {
         return see_other(&next_path(&view), None);
     }
-    let request = find_request(&app, &mut view).await?;
     let person = find_person(&app, session, &mut view).await?;
-    let page = page(&app, view, &browser, person, Vec::new())?;
+    let request = find_request(&app, &mut view).await?;
+    let policy = policy_of(&app, &session.restricted_member()?).await?;
+    let page = page(&app, view, &browser, person, (policy, Vec::new()))?;
     Ok(leading_back(page, request.as_ref()).into_response())
 }
 
@@ -67,7 +71,7 @@ pub async fn submit(
 ) -> Result<Response, PageError> {
     let session = check_session(&app, &browser, &mut form)?;
     if !session.is_restricted {
-        // Sent twice: it is done.
+        // The form was sent twice.
         return see_other(&next_path(&view), None);
     }
     let (member, new) = (session.restricted_member()?, form.take("newPassword"));
@@ -77,9 +81,15 @@ pub async fn submit(
             see_other(&next_path(&view), cookie)
         }
         Err(Error::Invalid(errors)) => {
-            let request = find_request(&app, &mut view).await?;
+            let policy = policy_of(&app, &member).await?;
+            let broken = Rule::broken_by(&errors, policy);
+            if broken.is_empty() {
+                // Another form of this session has set another one meanwhile.
+                return see_other(&next_path(&view), None);
+            }
             let person = find_person(&app, session, &mut view).await?;
-            let page = page(&app, view, &browser, person, Rule::broken_by(&errors))?;
+            let request = find_request(&app, &mut view).await?;
+            let page = page(&app, view, &browser, person, (policy, broken))?;
             Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response())
         }
         Err(other) => Err(other.into()),

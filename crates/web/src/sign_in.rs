@@ -1,23 +1,24 @@
 //! The page to sign in.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::application::{find_request, leading_back};
 use crate::assets;
-use crate::forms::{carried_query, check_visitor, next_path, visitor_token};
+use crate::forms::{Visitor, carried_query, check_visitor, minutes, signed_in_path, too_many};
+use crate::passkeys::PasskeyForm;
+use crate::person::find_person;
 use crate::view::{View, render};
 use tenantry_core::error::{Error, GrantError};
 use tenantry_core::languages::Language;
-use tenantry_domain::logins::{self, SigningIn};
+use tenantry_domain::factors::second_steps;
+use tenantry_domain::logins::{self, FirstStep, SigningIn};
 use tenantry_domain::tokens::Origin;
-use tenantry_http::browser::{Browser, session_cookie};
+use tenantry_http::browser::{Browser, BrowserCookie, session_cookie};
 use tenantry_http::page_error::PageError;
-use tenantry_http::pages::{PageForm, see_other};
+use tenantry_http::pages::{Page, PageForm, see_other};
 use tenantry_http::state::AppState;
 
 #[derive(Template)]
@@ -28,9 +29,26 @@ struct SignInPage<'a> {
     username: &'a str,
     is_kept: bool,
     problem: Option<String>,
+    /// The sign-in with a passkey; none where nobody can have one.
+    passkey: Option<PasskeyForm>,
 }
 
-/// Shows the page; whoever is signed in already goes on, unless an application asks for a new sign-in.
+/// Why somebody was not signed in.
+pub struct Refusal<'a> {
+    /// What the person is told.
+    pub problem: String,
+    /// A credential that was tried, and that nobody has.
+    pub unknown_credential: Option<&'a str>,
+}
+
+impl From<String> for Refusal<'_> {
+    fn from(problem: String) -> Self {
+        Self { problem, unknown_credential: None }
+    }
+}
+
+/// Shows the page. A browser that is signed in continues, unless an application, or a page of the account, requests a new
+/// sign-in.
 pub async fn show(
     State(app): State<AppState>,
     mut view: View,
@@ -38,30 +56,34 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     if let Some(session) = &browser.session
         && view.parameter("request").is_none()
+        && view.parameter("again").is_none()
     {
-        let path = if session.is_restricted {
-            format!("/set-password{}", carried_query(&view))
-        } else {
-            next_path(&view)
-        };
-        return see_other(&path, None);
+        return see_other(&signed_in_path(&view, session.is_restricted, session.lacks_factor), None);
     }
     let request = find_request(&app, &mut view).await?;
-    let hint = request.as_ref().and_then(|request| request.login_hint.clone()).unwrap_or_default();
+    let mut hint = request.as_ref().and_then(|request| request.login_hint.clone()).unwrap_or_default();
+    if let Some(session) = browser.session.as_ref().filter(|_| view.parameter("again").is_some()) {
+        hint = find_person(&app, session, &mut view).await?.user.username;
+    }
     let page = page(&app, view, &browser, &hint, false, None)?;
     Ok(leading_back(page, request.as_ref()).into_response())
 }
 
-fn page(
+/// The page, for a first or another try.
+pub fn page(
     app: &AppState,
     view: View,
     browser: &Browser,
     username: &str,
     is_kept: bool,
-    problem: Option<String>,
-) -> Result<tenantry_http::pages::Page, PageError> {
-    let (token, cookie) = visitor_token(app, browser);
-    Ok(render(&SignInPage { view, token, username, is_kept, problem })?.with_cookie(cookie))
+    refusal: Option<Refusal<'_>>,
+) -> Result<Page, PageError> {
+    let visitor = Visitor::of(app, browser);
+    let unknown = refusal.as_ref().and_then(|refusal| refusal.unknown_credential);
+    let passkey = PasskeyForm::of_sign_in(app, &view, &visitor.cookie, unknown);
+    let problem = refusal.map(|refusal| refusal.problem);
+    let page = SignInPage { view, token: visitor.token, username, is_kept, problem, passkey };
+    Ok(render(&page)?.with_cookie(visitor.set_cookie))
 }
 
 /// Signs in.
@@ -78,7 +100,7 @@ pub async fn submit(
     let is_kept = form.is_checked("keep");
     if username.trim().is_empty() || password.is_empty() {
         let problem = text!(view.language, "sign-in-failed").to_owned();
-        let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
+        let page = page(&app, view, &browser, &username, is_kept, Some(problem.into()))?;
         return Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response());
     }
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
@@ -88,37 +110,28 @@ pub async fn submit(
         origin: Origin { address: browser.address, user_agent },
         is_kept,
         previous: browser.session_cookie.clone(),
+        device: browser.device_cookie.clone(),
     };
     let signed_in = match logins::sign_in(&app, signing).await {
-        Ok(signed_in) => signed_in,
+        Ok(FirstStep::SignedIn(signed_in)) => signed_in,
+        Ok(FirstStep::SecondFactor(pending)) => {
+            let pending = pending.seal(&app, browser.visitor_cookie.as_deref().unwrap_or_default())?;
+            let cookie = BrowserCookie::PendingSignIn.set(&app, &pending, Some(second_steps::LIFETIME));
+            return see_other(&format!("/sign-in/second-factor{}", carried_query(&view)), cookie);
+        }
         Err(Error::Grant(GrantError::InvalidGrant, _)) => {
             let problem = text!(view.language, "sign-in-failed").to_owned();
-            let page = page(&app, view, &browser, &username, is_kept, Some(problem))?;
+            let page = page(&app, view, &browser, &username, is_kept, Some(problem.into()))?;
             return Ok(leading_back(page, request.as_ref()).status(StatusCode::BAD_REQUEST).into_response());
         }
-        Err(Error::TooMany(wait)) => return too_many(&app, view, &browser, (&username, is_kept), wait),
+        Err(Error::TooMany(wait)) => {
+            let problem = text!(view.language, "sign-in-too-many", minutes = minutes(wait));
+            let page = page(&app, view, &browser, &username, is_kept, Some(problem.into()))?;
+            return Ok(too_many(leading_back(page, request.as_ref()), wait));
+        }
         Err(other) => return Err(other.into()),
     };
-    let path = if signed_in.is_restricted {
-        format!("/set-password{}", carried_query(&view))
-    } else {
-        next_path(&view)
-    };
+    // Whether a second factor must be added, the next page finds out.
+    let path = signed_in_path(&view, signed_in.is_restricted, false);
     see_other(&path, session_cookie(&app, &signed_in.cookie, is_kept))
-}
-
-fn too_many(
-    app: &AppState,
-    view: View,
-    browser: &Browser,
-    (username, is_kept): (&str, bool),
-    wait: Duration,
-) -> Result<Response, PageError> {
-    let minutes = wait.as_secs().div_ceil(60).max(1);
-    let problem = text!(view.language, "sign-in-too-many", minutes = minutes);
-    let page = page(app, view, browser, username, is_kept, Some(problem))?;
-    let mut response = page.status(StatusCode::TOO_MANY_REQUESTS).into_response();
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    Ok(response)
 }

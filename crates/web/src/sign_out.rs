@@ -9,8 +9,8 @@ use crate::forms::{check_session, session_token};
 use crate::person::find_person;
 use crate::view::{View, render};
 use tenantry_core::languages::Language;
-use tenantry_domain::browser_sessions;
 use tenantry_domain::logouts::{self, LogoutRequest};
+use tenantry_domain::{browser_sessions, clients};
 use tenantry_http::browser::{Browser, BrowserCookie};
 use tenantry_http::page_error::PageError;
 use tenantry_http::pages::{PageForm, see_other};
@@ -41,6 +41,12 @@ pub async fn show(
         return see_other(&after(request.as_ref()), BrowserCookie::Session.clear(&app));
     };
     let person = find_person(&app, session, &mut view).await?;
+    if let Some(request) = &request {
+        view.prefer(request.ui_locales.as_deref().and_then(Language::of_ui_locales));
+        if let Some(client_id) = &request.client_id {
+            view.application = clients::find(&app, client_id).await?.map(|client| client.name);
+        }
+    }
     let token = session_token(&app, &browser);
     let page = render(&SignOutPage { view, token, name: person.name })?;
     let page = match request.and_then(|request| request.redirect_uri) {
@@ -57,7 +63,7 @@ pub async fn submit(
     browser: Browser,
     mut form: PageForm,
 ) -> Result<Response, PageError> {
-    // Sent twice, or ended elsewhere meanwhile: it is done.
+    // The form was sent twice, or the session has ended elsewhere.
     if browser.session.is_some() {
         let session = check_session(&app, &browser, &mut form)?;
         browser_sessions::end(&app, session).await?;
@@ -65,7 +71,7 @@ pub async fn submit(
     see_other(&after(logout_of(&app, &view).as_ref()), BrowserCookie::Session.clear(&app))
 }
 
-/// The logout that an application has asked for; one that has expired counts as none.
+/// The logout that an application has requested; `None` if it has expired.
 fn logout_of(app: &AppState, view: &View) -> Option<LogoutRequest> {
     logouts::open(app, &view.parameter("request")?)
 }

@@ -27,7 +27,7 @@ const LANGUAGE: &str = "language";
 pub struct View {
     /// The language of the page.
     pub language: Language,
-    /// What stands before every path of ours: the public path, empty for the root.
+    /// The prefix of every path of this server: the public path, empty for the root.
     pub base: String,
     /// The path and query of this page, for its forms and for returning to it.
     pub here: String,
@@ -55,8 +55,8 @@ pub struct Branding {
 }
 
 impl View {
-    /// Has the page be in a language that counts more than the browser's, if it is known: the user's setting, or that of the
-    /// application. The first of several calls with a language decides.
+    /// Sets a language that takes precedence over the browser's: that of the user or of the application. The first call with
+    /// a language wins.
     pub fn prefer(&mut self, language: Option<Language>) {
         if let Some(language) = language.filter(|_| !self.is_chosen) {
             self.language = language;

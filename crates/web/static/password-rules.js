@@ -8,6 +8,9 @@ const checks = {
   "lower-case": (p) => /[a-z]/.test(p),
   "digit": (p) => /[0-9]/.test(p),
   "special": (p) => special.test(p),
+  "length-nist": (p) => [...p.normalize("NFC")].length >= 15 && [...p.normalize("NFC")].length <= 128,
+  "characters-nist": (p) => p !== "" && !/\p{Cc}/u.test(p),
+  "names-nist": (p, names) => p !== "" && !names.includes(p.trim().toLowerCase()),
   "names": (p, names) => p !== "" && !names.some((name) => p.toLowerCase().includes(name)),
 };
 

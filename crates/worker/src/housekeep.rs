@@ -8,8 +8,8 @@ use tenantry_core::model::PartnerId;
 use tenantry_domain::services::Services;
 use tenantry_domain::{
     authorization_codes, browser_sessions, client_changes, deleted_users, erasures, events, expensive_hashes,
-    idempotency, outbox, permission_lists, refresh, sessions, set_clocks, signing_keys, throttle, unit,
-    user_import, users, uses,
+    factors, idempotency, outbox, passkeys, permission_lists, refresh, sessions, set_clocks, signing_keys,
+    throttle, unit, user_import, users, uses,
 };
 use tenantry_store::access::{nobody, system_within};
 use tenantry_store::engine::tx::Tx;
@@ -50,6 +50,10 @@ pub struct Housekeeping {
     pub sessions: usize,
     /// Browser sessions that ended more than a day ago.
     pub browsers: usize,
+    /// Devices that are no longer remembered.
+    pub devices: usize,
+    /// Answered challenges of passkeys that expired more than an hour ago.
+    pub challenges: usize,
     /// Sessions that product clients may no longer have.
     pub client_sessions: usize,
     /// Authorization codes that expired more than an hour ago.
@@ -119,7 +123,7 @@ struct Step {
 }
 
 /// The jobs in their order: times ahead of the clock are moved back first, users are erased before their events are blanked.
-const JOBS: [Job; 18] = [
+const JOBS: [Job; 20] = [
     Job { name: "times ahead", work: Work::Own(|s| Box::pin(move_back(s))), counted: |done| &mut done.times },
     Job { name: "outbox", work: Work::Own(|s| Box::pin(clear_outbox(s))), counted: |done| &mut done.mails },
     Job { name: "sessions", work: Work::Rows(SESSIONS, sessions::purge), counted: |done| &mut done.sessions },
@@ -132,6 +136,16 @@ const JOBS: [Job; 18] = [
         name: "browser sessions",
         work: Work::Rows(SESSIONS, browser_sessions::purge),
         counted: |done| &mut done.browsers,
+    },
+    Job {
+        name: "challenges of passkeys",
+        work: Work::Rows(SESSIONS, passkeys::purge),
+        counted: |done| &mut done.challenges,
+    },
+    Job {
+        name: "remembered devices",
+        work: Work::Rows(SESSIONS, factors::devices::purge),
+        counted: |done| &mut done.devices,
     },
     Job {
         name: "sessions of product clients",

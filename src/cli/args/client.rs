@@ -81,6 +81,9 @@ pub struct ClientSettings {
     /// Whether it must use PKCE; always if it is public
     #[arg(long, value_name = "true|false")]
     pub require_pkce: Option<bool>,
+    /// Whether users who have a second factor may log in with the password alone, by the grant password
+    #[arg(long, value_name = "true|false")]
+    pub password_without_second_factor: Option<bool>,
     /// A partner whose users a product client is for; repeat it for several
     #[arg(long, value_name = "PARTNER", value_parser = partner_id)]
     pub allow_partner: Vec<PartnerId>,

@@ -77,7 +77,7 @@ impl ClientOperation {
                     Reach::Product(tx) => client_changes::update_product(tx, id, &change),
                 });
                 let client = changed.await.map_err(|error| by_flags(error, &whole))?;
-                signing_keys::ensure_for(services, &client);
+                signing_keys::make_missing(services);
                 Ok(shape(&client))
             }
             Self::Revoke { client_id } => {
@@ -139,7 +139,7 @@ async fn create(services: &Services, by: Operator, pid: Option<PartnerId>, new: 
         }
     };
     let MadeClient { client, secret } = made.map_err(|error| by_flags(error, &whole))?;
-    signing_keys::ensure_for(services, &client);
+    signing_keys::make_missing(services);
     Ok(with_secret(&client, secret.as_deref()))
 }
 
@@ -161,6 +161,7 @@ fn change_of(name: Option<&str>, flags: &ClientSettings) -> Result<ClientChange>
         post_logout_redirect_uris: uris(&flags.post_logout_redirect_uri),
         needs_consent: flags.require_consent,
         needs_pkce: flags.require_pkce,
+        password_alone: flags.password_without_second_factor,
         ..ClientChange::default()
     };
     if let Some(name) = name {
@@ -240,6 +241,7 @@ fn by_flags(error: Error, change: &ClientChange) -> Error {
             "tokenEndpointAuthMethod" => String::from("--auth-method"),
             "requireConsent" => String::from("--require-consent"),
             "requirePkce" => String::from("--require-pkce"),
+            "passwordWithoutSecondFactor" => String::from("--password-without-second-factor"),
             "partners" => String::from("--allow-partner"),
             other => format!("--{other}"),
         };
@@ -279,6 +281,7 @@ fn shape(client: &Client) -> Value {
         "tokenEndpointAuthMethod": client.auth_method.name(),
         "requireConsent": client.needs_consent,
         "requirePkce": client.needs_pkce,
+        "passwordWithoutSecondFactor": client.password_alone,
         "partners": client.partners,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
         "createdAt": rfc3339(client.created_at),

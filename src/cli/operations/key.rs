@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use tenantry_core::clock::rfc3339;
-use tenantry_core::error::Result;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::secret::Secret;
+use tenantry_domain::sealer::{self, MasterKey};
 use tenantry_domain::services::Services;
 use tenantry_domain::signing_keys::{self, KeyState, ListedKey};
 use tenantry_store::access::Operator;
@@ -19,6 +21,8 @@ pub enum KeyOperation {
     Rotate { now: bool },
     /// Replace those that cannot be unsealed, or all.
     Reset { force: bool },
+    /// Seal everything with another master key, as text.
+    Reseal { key: Secret },
 }
 
 impl KeyOperation {
@@ -32,7 +36,12 @@ impl KeyOperation {
             Self::Reset { force } => {
                 let done = signing_keys::reset(services, by, force).await?;
                 let made: Vec<&str> = done.made.iter().map(|key| key.kid.as_str()).collect();
-                json!({ "removed": done.removed, "made": made })
+                json!({ "removed": done.removed, "made": made, "mailed": done.mailed })
+            }
+            Self::Reseal { key } => {
+                let key = MasterKey::parse(key.expose().trim())
+                    .ok_or_else(|| Error::internal("the new master key is malformed"))?;
+                json!({ "resealed": sealer::reseal(services, by, &key).await? })
             }
         })
     }

@@ -5,6 +5,8 @@
 pub(crate) mod checks;
 /// OAuth clients.
 pub(crate) mod client;
+/// Events.
+pub(crate) mod event;
 /// Imports and exports.
 pub(crate) mod import;
 /// Keys that sign ID tokens.
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cli::operations::client::ClientOperation;
+use crate::cli::operations::event::EventOperation;
 use crate::cli::operations::import::ImportOperation;
 use crate::cli::operations::key::KeyOperation;
 use crate::cli::operations::operator::OperatorOperation;
@@ -43,6 +46,8 @@ pub enum Operation {
     Operator(OperatorOperation),
     /// On the keys that sign ID tokens.
     Key(KeyOperation),
+    /// On events.
+    Event(EventOperation),
     /// On many users at a time.
     Import(ImportOperation),
 }
@@ -59,6 +64,7 @@ impl Operation {
             Self::Client(operation) => operation.run(services, by).await,
             Self::Operator(operation) => operation.run(services, by).await,
             Self::Key(operation) => operation.run(services, by).await,
+            Self::Event(operation) => operation.run(services, by).await,
             Self::Import(operation) => operation.run(services, by).await,
         }
     }

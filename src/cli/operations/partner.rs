@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::operations::checks::{Checks, Described, PAGE};
+use tenantry_core::account_policy::{PasswordPolicy, SecondFactorPolicy};
 use tenantry_core::clock::rfc3339;
-use tenantry_core::error::Result;
+use tenantry_core::error::{FieldError, Result};
 use tenantry_core::model::{Partner, PartnerId, Status};
 use tenantry_core::values;
 use tenantry_domain::bulk_operations;
 use tenantry_domain::partners::{self, PartnerChange};
+use tenantry_domain::policies::{self, PolicyChange};
 use tenantry_domain::services::Services;
 use tenantry_domain::unit;
 use tenantry_store::access::Operator;
@@ -36,6 +38,8 @@ pub enum PartnerOperation {
     Rename { pid: PartnerId, name: String },
     /// Keep its people out, or let them in again.
     Suspend { pid: PartnerId, suspended: bool },
+    /// Show or change its policies.
+    Policy { pid: PartnerId, require_second_factor: Option<String>, password_rules: Option<String> },
     /// End one.
     Delete { pid: PartnerId, force: bool },
 }
@@ -96,6 +100,9 @@ impl PartnerOperation {
                 )
                 .await
             }
+            Self::Policy { pid, require_second_factor, password_rules } => {
+                policy(services, by, pid, (require_second_factor, password_rules)).await
+            }
             Self::Delete { pid, force } => {
                 bulk_operations::delete_partner(services, by, pid, force, false).await?;
                 Ok(json!({ "pid": pid, "deleted": true }))
@@ -107,6 +114,39 @@ impl PartnerOperation {
 async fn update(services: &Services, by: Operator, pid: PartnerId, change: PartnerChange) -> Result<Value> {
     let partner = unit::write(&services.store, &by, move |tx| partners::update(tx, pid, &change)).await?;
     Ok(shape(&partner))
+}
+
+/// Shows the policies of a partner, or changes those that are given.
+async fn policy(
+    services: &Services,
+    by: Operator,
+    pid: PartnerId,
+    (second_factor, rules): (Option<String>, Option<String>),
+) -> Result<Value> {
+    let mut checks = Checks::default();
+    let bad = |detail: &'static str| FieldError::of_value("unknown", detail);
+    let second_factor = second_factor.map(|text| {
+        let known = SecondFactorPolicy::parse(&text);
+        known.ok_or_else(|| bad("must be off, optional, admins or everybody"))
+    });
+    let rules = rules.map(|text| match text.as_str() {
+        "server" => Ok(None),
+        text => PasswordPolicy::parse(text).map(Some).ok_or_else(|| bad("must be contract, nist or server")),
+    });
+    let change = PolicyChange {
+        second_factor: second_factor.and_then(|known| checks.see("--require-second-factor", known)),
+        password_policy: rules.and_then(|known| checks.see("--password-rules", known)),
+    };
+    let change = checks.finish(Some(change))?;
+    let admin = by.as_admin_of(pid);
+    let shown = unit::write(&services.store, &admin, move |tx| policies::update(tx, &change)).await?;
+    Ok(json!({
+        "pid": pid,
+        "secondFactor": shown.own.second_factor.name(),
+        "passwordPolicy": shown.own.password_policy.map(PasswordPolicy::name),
+        "effectiveSecondFactor": shown.effective.second_factor.name(),
+        "effectivePasswordPolicy": shown.effective.password_policy.name(),
+    }))
 }
 
 /// Adds a returned password, or says that it is being mailed.

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use crate::cli::args::UserRef;
 use crate::cli::operations::checks::{Checks, Described, PAGE};
 use crate::cli::operations::partner::add_password;
+use tenantry_core::clock::rfc3339;
 use tenantry_core::error::Result;
 use tenantry_core::model::{PartnerId, Status, User, UserId};
 use tenantry_core::search_terms::SearchTerm;
 use tenantry_core::user_fields::{self, UserField};
+use tenantry_domain::factors::{self, ListedFactor};
 use tenantry_domain::services::Services;
 use tenantry_domain::users::{self, UserChange};
 use tenantry_domain::{partners, password_changes, unit};
@@ -44,6 +46,10 @@ pub enum UserOperation {
     ResetPassword { user: UserRef, print_password: bool },
     /// End one.
     Delete { user: UserRef, force: bool },
+    /// Its second factors.
+    ListFactors { user: UserRef },
+    /// Take one of them away, or all.
+    RemoveFactors { user: UserRef, factor: Option<String> },
 }
 
 impl UserOperation {
@@ -94,6 +100,17 @@ impl UserOperation {
                 });
                 deleted.await?;
                 Ok(json!({ "userId": user_id, "deleted": true }))
+            }
+            Self::ListFactors { user } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let found = store.scan(&admin, move |tx| factors::list(tx, user_id)).await?;
+                Ok(found.factors.iter().map(factor_shape).collect())
+            }
+            Self::RemoveFactors { user, factor } => {
+                let (admin, user_id) = locate(services, by, user).await?;
+                let removed =
+                    unit::write(store, &admin, move |tx| factors::remove(tx, user_id, factor.as_deref()));
+                Ok(json!({ "userId": user_id, "removed": removed.await? }))
             }
         }
     }
@@ -173,6 +190,16 @@ async fn reset(services: &Services, by: Operator, user: UserRef, returns_passwor
     let mut shape = json!({ "userId": user_id });
     add_password(&mut shape, password);
     Ok(shape)
+}
+
+fn factor_shape(factor: &ListedFactor) -> Value {
+    json!({
+        "factorId": factor.factor_id,
+        "factor": factor.factor.name(),
+        "name": factor.name,
+        "createdAt": rfc3339(factor.created_at),
+        "lastUsedAt": factor.last_used_at.map(rfc3339),
+    })
 }
 
 /// A user, with the names of B3.

@@ -14,7 +14,7 @@ use tenantry_store::engine::tx::Tx;
 
 /// Another partner's small writes are answered between the steps of a large list: counted by the steps, not by time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_writes_of_others_come_between_the_steps() {
+async fn small_writes_of_others_run_between_the_steps() {
     let t = T::start().await;
     let admin = t.admin().await;
     let (_, olga) = t.other_partner("acme").await;
@@ -37,7 +37,7 @@ async fn small_writes_of_others_come_between_the_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_condition_that_fails_meanwhile_discards_the_new_list() {
+async fn a_condition_that_no_longer_holds_discards_the_new_list() {
     let t = T::start().await;
     let admin = t.admin().await;
     let old = list(0..LARGE, &["READ"]);

@@ -107,7 +107,7 @@ async fn c_authzen_batches() {
 }
 
 #[tokio::test]
-async fn c_all_faults_of_a_question_are_told() {
+async fn c_all_errors_of_an_evaluation_are_reported() {
     let t = T::start().await;
     let admin = t.admin().await;
     for (body, faults) in [

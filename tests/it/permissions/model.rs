@@ -289,7 +289,7 @@ async fn c_two_moves_at_once_make_no_cycle() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c_a_group_that_goes_leaves_neither_children_nor_members() {
+async fn c_a_deleted_group_leaves_neither_children_nor_members() {
     let t = T::start().await;
     let admin = t.admin().await;
     let user = user_in(&admin, "ada", json!([])).await;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_of_two_quotes_are_told_from_cells_of_nothing() {
+    fn quoted_empty_cells_differ_from_empty_cells() {
         assert_eq!(take(&["\"\",,\"a\",\"\"\"\",\"\""]).1, [0, 4]);
         assert_eq!(take(&["a,\"b", "\",\"\""]).1, [2]);
         assert_eq!(take(&["a,,"]).1, [0; 0]);

@@ -1,8 +1,9 @@
 //! What comes next for a valid request: a page, or the answer.
 
 use super::{AuthorizationError, AuthorizationRequest, Prompt, Refused, Valid};
-use crate::browser_sessions::BrowserSession;
+use crate::browser_sessions::{ACR_SECOND_FACTOR, BrowserSession};
 use crate::consents;
+use crate::factors::asked_of;
 use crate::services::Services;
 use tenantry_core::clock::{Millis, SECOND};
 use tenantry_core::model::UserId;
@@ -18,6 +19,10 @@ pub enum Step {
     ChooseAccount,
     /// The person sets a password (B22).
     SetPassword,
+    /// The person adds a second factor, which is required.
+    AddFactor,
+    /// The person gives a second factor.
+    SecondFactor,
     /// The person consents.
     Consent,
     /// A code is issued.
@@ -39,8 +44,9 @@ pub async fn next_step(
     if request.decided.refusal {
         return Err(valid.refuse(AuthorizationError::AccessDenied, "the person refused"));
     }
-    // Known before anybody signs in: no class above that of a password exists.
-    if request.claims.acr.as_ref().is_some_and(|acr| !acr.is_empty() && !acr.iter().any(|one| one == "1")) {
+    // Known before anybody signs in: there are two classes.
+    let is_class = |one: &String| matches!(one.as_str(), "1" | "2");
+    if request.claims.acr.as_ref().is_some_and(|acr| !acr.is_empty() && !acr.iter().any(is_class)) {
         let detail = "the requested class of authentication is not supported";
         return Err(valid.refuse(AuthorizationError::UnmetAuthenticationRequirements, detail));
     }
@@ -52,12 +58,19 @@ pub async fn next_step(
                 let detail = "the client is not for this user's partner";
                 return Err(valid.refuse(AuthorizationError::AccessDenied, detail));
             }
+            Step::Issue if session.acr < ACR_SECOND_FACTOR && request.needs_second_factor() => {
+                if !can_step_up(services, session).await? {
+                    let detail = "the user has no second factor";
+                    return Err(valid.refuse(AuthorizationError::UnmetAuthenticationRequirements, detail));
+                }
+                Step::SecondFactor
+            }
             Step::Issue if needs_consent(services, valid, session).await? => Step::Consent,
             step => step,
         },
     };
     if is_continued && step == Step::SignIn && is_another_user(request, session) {
-        // Somebody else has signed in than the client asked for.
+        // Another user has signed in than the client requested.
         if session.is_some_and(|session| session.auth_time >= request.at) {
             let detail = "another user signed in than the request is for";
             return Err(valid.refuse(AuthorizationError::LoginRequired, detail));
@@ -70,6 +83,8 @@ pub async fn next_step(
                 (AuthorizationError::LoginRequired, "the user must sign in")
             }
             Step::SetPassword => (AuthorizationError::InteractionRequired, "the user must set a password"),
+            Step::AddFactor => (AuthorizationError::InteractionRequired, "the user must add a second factor"),
+            Step::SecondFactor => (AuthorizationError::LoginRequired, "the user must give a second factor"),
             Step::Consent => (AuthorizationError::ConsentRequired, "the user must consent"),
         };
         return Err(valid.refuse(error, detail));
@@ -84,6 +99,7 @@ pub(super) struct SessionFacts<'a> {
     pub(super) user_id: UserId,
     pub(super) auth_time: Millis,
     pub(super) is_restricted: bool,
+    pub(super) lacks_factor: bool,
 }
 
 impl<'a> SessionFacts<'a> {
@@ -94,6 +110,7 @@ impl<'a> SessionFacts<'a> {
             user_id: session.user_id,
             auth_time: session.auth_time,
             is_restricted: session.is_restricted,
+            lacks_factor: session.lacks_factor,
         }
     }
 }
@@ -130,7 +147,27 @@ pub(super) fn step_of(
     if session.is_restricted {
         return Step::SetPassword;
     }
+    if session.lacks_factor {
+        return Step::AddFactor;
+    }
     Step::Issue
+}
+
+impl AuthorizationRequest {
+    /// Whether only a sign-in with a second factor will do: `acr_values` of RFC 9470, or an essential claim.
+    fn needs_second_factor(&self) -> bool {
+        let needs = |classes: &[&str]| classes.contains(&"2") && !classes.contains(&"1");
+        let values: Vec<&str> = self.acr_values.as_deref().unwrap_or_default().split(' ').collect();
+        let claimed: Vec<&str> = self.claims.acr.iter().flatten().map(String::as_str).collect();
+        needs(&values) || needs(&claimed)
+    }
+}
+
+/// Whether the user of a session has a second factor to give.
+async fn can_step_up(services: &Services, session: &BrowserSession) -> tenantry_core::error::Result<bool> {
+    let user_id = session.user_id;
+    let asked = services.store.scan(&system_within(session.pid), move |tx| asked_of(tx, user_id)).await?;
+    Ok(!asked.is_empty())
 }
 
 /// Whether the person must consent: once per set of scopes, and if the client asks for it; never for a product client.
@@ -140,7 +177,9 @@ async fn needs_consent(
     session: &BrowserSession,
 ) -> tenantry_core::error::Result<bool> {
     let Valid { request, client } = valid;
-    if client.is_product() || request.decided.consent.as_deref() == Some(&session.session_id) {
+    if !consents::is_asked(client, session.pid)
+        || request.decided.consent.as_deref() == Some(&session.session_id)
+    {
         return Ok(false);
     }
     if request.prompt.contains(Prompt::Consent) {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decided, Prompt, Prompts, ResponseMode,
-    ReturnAddress,
+    AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decided, LIFETIME, Prompt, Prompts,
+    ResponseMode, ReturnAddress,
 };
 use crate::claims::{ClaimSet, ClaimsRequest};
 use crate::services::Services;
@@ -98,7 +98,7 @@ impl<'a> Parameters<'a> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter's value; one that is empty counts as left out (RFC 6749 §3.1).
+    /// A parameter's value; an empty one counts as omitted (RFC 6749 §3.1).
     fn get(&self, name: &str) -> Option<&'a str> {
         self.all(name).next().filter(|value| !value.is_empty())
     }
@@ -132,8 +132,9 @@ pub async fn parse(
         state: state.filter(|_| !parameters.is_doubled("state")).map(str::to_owned),
     };
     let back = |(error, detail): Fault| Refused::Back(Box::new(return_to.clone()), error, detail);
-    let at = services.clock.read().now;
-    let mut request = read(&client, &parameters, return_to.clone(), at).map_err(back)?;
+    let time = services.clock.read();
+    let mut request = read(&client, &parameters, return_to.clone(), time.now).map_err(back)?;
+    request.expires_at = Some(time.latest + LIFETIME);
     if let Some(hint) = parameters.get("id_token_hint") {
         let hint = id_token_hints::find(services, hint, issuer).await?;
         let hint = hint.filter(|hint| hint.client_id == client.client_id).ok_or_else(|| {
@@ -237,6 +238,7 @@ fn read(
         display: read_display(parameters)?,
         partner: read_partner(parameters)?,
         at,
+        expires_at: None,
         decided: Decided::default(),
     })
 }
@@ -385,7 +387,7 @@ fn read_display(parameters: &Parameters<'_>) -> Result<Option<String>, Fault> {
     }
 }
 
-/// Whether there is such a partner is not told: a person who is none of its users cannot sign in.
+/// The response does not reveal whether the partner exists: only its users can sign in.
 fn read_partner(parameters: &Parameters<'_>) -> Result<Option<PartnerId>, Fault> {
     match parameters.get("partner") {
         None => Ok(None),

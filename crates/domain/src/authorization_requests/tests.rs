@@ -27,12 +27,20 @@ fn request() -> AuthorizationRequest {
         partner: None,
         id_token_hint_sub: None,
         at: AT,
+        expires_at: None,
         decided: Decided::default(),
     }
 }
 
 fn session() -> SessionFacts<'static> {
-    SessionFacts { session_id: "s", pid: 1, user_id: UserId(7), auth_time: AT - MINUTE, is_restricted: false }
+    SessionFacts {
+        session_id: "s",
+        pid: 1,
+        user_id: UserId(7),
+        auth_time: AT - MINUTE,
+        is_restricted: false,
+        lacks_factor: false,
+    }
 }
 
 #[test]
@@ -55,6 +63,8 @@ fn a_session_is_enough_unless_the_request_says_otherwise() {
     assert_eq!(step(|r| r.id_token_hint_sub = Some(String::from("8"))), Step::SignIn);
     let restricted = SessionFacts { is_restricted: true, ..session() };
     assert_eq!(step_of(&request(), &restricted, AT, false), Step::SetPassword);
+    let lacking = SessionFacts { lacks_factor: true, ..session() };
+    assert_eq!(step_of(&request(), &lacking, AT, false), Step::AddFactor);
 }
 
 #[test]

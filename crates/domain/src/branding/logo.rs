@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_stay_and_everything_else_goes() {
+    fn pixels_are_kept_and_metadata_is_removed() {
         let pixels: Vec<u8> = (0..3 * 2 * 4).map(|n| n * 10).collect();
         let file = png(3, 2, ColorType::Rgba, &pixels);
         // A text, and trailing data, such as another file.

@@ -1,16 +1,18 @@
 //! Rotation and housekeeping of keys, and what commands do with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::key_set::open;
+use super::notices;
 use super::{
     AT_ONCE, KeyState, NewKey, PUBLISHED_AFTER, PUBLISHED_BEFORE, ROTATED_EVERY, STORED_AFTER, longest_token,
     of_event, open_all,
 };
 use crate::events::{self, EventKind};
+use crate::factors;
 use crate::sealer::{self, MasterKeyProblem, Sealer};
 use crate::services::Services;
 use crate::unit;
@@ -48,6 +50,8 @@ pub struct Reset {
     pub removed: Vec<String>,
     /// The keys that sign from now on.
     pub made: Vec<ListedKey>,
+    /// The number of admins who get a mail.
+    pub mailed: usize,
 }
 
 /// All keys, those of an algorithm in the order in which they sign.
@@ -81,7 +85,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<usize> {
         // One that was ended without a successor stays so.
         let ended = key.row.old_from.filter(|at| *at <= now);
         let old_from = successor.map(|next| next.row.current_from).or(ended);
-        // Whoever signs longer tokens than before must be able to verify them; shorter ones may be among longer ones.
+        // The longest lifetime of a token may have been raised, which keys are published longer for, or lowered.
         let gone_at =
             old_from.map(|at| at + kept).max(key.row.gone_at.filter(|_| key.row.old_from == old_from));
         let is_over = key.row.gone_at.is_some_and(|at| at <= now);
@@ -119,7 +123,7 @@ pub async fn rotate(services: &Services, by: Operator, at_once: bool) -> Result<
     unit::write(&services.store, &by, work).await
 }
 
-/// Has a key follow on the current one of its algorithm.
+/// Makes a key the successor of the current one of its algorithm.
 fn rotate_in(tx: &mut Tx<'_>, sealer: &Sealer, key: &NewKey, at_once: bool) -> Result<()> {
     sealer.claim(tx)?;
     let now = tx.latest();
@@ -143,19 +147,15 @@ fn rotate_in(tx: &mut Tx<'_>, sealer: &Sealer, key: &NewKey, at_once: bool) -> R
     events::record(tx, EventKind::KeyRotated, None, Some(of_event(&row)))
 }
 
-/// Makes keys that clients need, rotates those that are due, or ends them if no client uses their algorithm any more, removes
+/// Makes missing keys, rotates those that are due, or ends them if no client uses their algorithm any more, removes
 /// private keys that sign no more, and in the end the public ones. Returns the number of changes.
 ///
 /// # Errors
 /// Those of the store. Without the master key nothing is done.
 pub async fn keep(services: &Services) -> Result<usize> {
+    let mut done = super::make_missing_now(services).await?;
     let sealer = Arc::clone(&services.sealer);
     let due = services.store.read(&nobody(), move |tx| find_due(tx, &sealer)).await?;
-    let mut done = 0;
-    for alg in due.missing {
-        super::make(services, alg, None).await?;
-        done += 1;
-    }
     for (alg, is_in_use) in due.rotated {
         // An algorithm that no client uses any more: its key is not replaced.
         let key = if is_in_use { Some(NewKey::make(alg).await?) } else { None };
@@ -183,8 +183,6 @@ pub async fn keep(services: &Services) -> Result<usize> {
 /// What housekeeping has to do.
 #[derive(Debug, Default)]
 struct Due {
-    /// Algorithms that clients use, without a key.
-    missing: Vec<SigningAlg>,
     /// Algorithms whose newest key has signed long enough, and whether clients use them.
     rotated: Vec<(SigningAlg, bool)>,
     /// Whether keys have to be removed, or their times set.
@@ -208,8 +206,6 @@ fn find_due(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<Due> {
     let is_due = |key: &&SigningKeyRow| {
         key.old_from.is_none() && now >= key.current_from + ROTATED_EVERY - PUBLISHED_BEFORE
     };
-    let is_ended = |alg: &SigningAlg| newest.get(alg).is_none_or(|key| key.old_from.is_some());
-    due.missing = in_use.iter().copied().filter(is_ended).collect();
     due.rotated =
         newest.values().copied().filter(is_due).map(|key| (key.alg, in_use.contains(&key.alg))).collect();
     Ok(due)
@@ -253,7 +249,8 @@ fn tidy(tx: &mut Tx<'_>, sealer: &Sealer) -> Result<usize> {
 }
 
 /// Makes new keys in place of those that cannot be unsealed, or with `force` of all: tokens that they have signed can then
-/// no longer be verified. The database recognizes the master key of this process from now on.
+/// no longer be verified, of which the admins of affected partners are told by mail. The database recognizes the master key
+/// of this process from now on.
 ///
 /// # Errors
 /// A conflict, if nothing is lost, or there is no master key to seal with, unless with `force`.
@@ -279,14 +276,19 @@ pub async fn reset(services: &Services, by: Operator, force: bool) -> Result<Res
         } else {
             sealer.claim(tx)?;
         }
-        let mut removed = Vec::new();
+        let (now, mut made) = (tx.latest(), Vec::new());
+        let (mut removed, mut algorithms) = (Vec::new(), BTreeSet::new());
         for row in table::list(tx)? {
             if force || open(&sealer, &row).is_none() {
                 table::delete(tx, &row.kid)?;
+                // Tokens that a key has signed are valid until it is gone.
+                if KeyState::of(&row, now) != KeyState::Gone {
+                    algorithms.insert(row.alg);
+                }
                 removed.push(row.kid);
             }
         }
-        let (now, mut made) = (tx.latest(), Vec::new());
+        let lost = factors::totp::remove_lost(tx, &sealer)?;
         for key in fresh.values() {
             let keys = open_all(tx, &sealer)?;
             let mut of_alg =
@@ -298,10 +300,12 @@ pub async fn reset(services: &Services, by: Operator, force: bool) -> Result<Res
         settle(tx, &sealer)?;
         let kids: Vec<&str> = made.iter().map(|row| row.kid.as_str()).collect();
         tracing::warn!(?removed, made = ?kids, "the signing keys were reset");
-        let (before, after) = (json!({ "removed": removed }), json!({ "made": kids }));
+        let (before, after) =
+            (json!({ "removed": removed }), json!({ "made": kids, "authenticatorsRemoved": lost }));
         events::record(tx, EventKind::KeysReset, Some(before), Some(after))?;
+        let mailed = notices::mail_reset(tx, &algorithms)?;
         let made = listed(tx, &sealer)?.into_iter().filter(|key| kids.contains(&key.kid.as_str())).collect();
-        Ok(Reset { removed, made })
+        Ok(Reset { removed, made, mailed })
     };
     unit::write(&services.store, &by, work).await
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::client_changes::{self, ClientChange, NewClient};
 use crate::sealer::{self, MasterKey, MasterKeyProblem};
 use crate::testing;
-use tenantry_core::clients::ClientKind;
+use tenantry_core::clients::{Client, ClientKind};
 use tenantry_core::clock::{Clock, MINUTE, rfc3339};
 use tenantry_core::random::Random;
 use tenantry_store::access::Operator;
@@ -116,16 +116,21 @@ async fn a_key_is_made_when_its_algorithm_is_first_used() {
 #[tokio::test]
 async fn a_client_that_fetches_the_keys_at_once_gets_the_one_that_is_being_made() {
     let t = start(None).await;
-    ensure(&t.services, SigningAlg::Es256);
+    make_missing(&t.services);
+    assert!(t.keys().await.keys.is_empty(), "no client uses any");
+    t.use_it(SigningAlg::Es256).await;
+    make_missing(&t.services);
     assert_eq!(t.keys().await.keys.len(), 1);
-    ensure(&t.services, SigningAlg::Es256);
-    ensure(&t.services, SigningAlg::EdDsa);
-    t.services.signing_keys.idle().await;
+    t.use_it(SigningAlg::EdDsa).await;
+    make_missing(&t.services);
+    make_missing(&t.services);
+    assert_eq!(t.keys().await.keys.len(), 2);
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     t.services.signing_keys.idle().await;
     assert_eq!(t.keys().await.keys.len(), 2, "each once");
+    assert_eq!(t.event_kinds().await.iter().filter(|kind| *kind == "key.created").count(), 2);
 }
 
 #[tokio::test]
@@ -397,7 +402,7 @@ async fn a_key_that_no_client_uses_any_more_is_not_replaced() {
     let alg = SigningAlg::EdDsa;
     let t = start(key(1)).await;
     let client = t.use_it(alg).await;
-    ensure_for(&t.services, &client);
+    make_missing(&t.services);
     assert_eq!(t.keys().await.keys.len(), 1);
     let token = t.sign(alg).await;
     let id = client.client_id.clone();

@@ -280,7 +280,7 @@ async fn heads_that_can_be_understood_in_two_ways_are_400() {
 }
 
 #[tokio::test]
-async fn answers_of_the_listener_itself_are_whole() {
+async fn responses_of_the_listener_itself_are_complete() {
     let server = start_observed(bounds()).await;
     let long = "a".repeat(17_000);
     let large = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {long}\r\n\r\n");

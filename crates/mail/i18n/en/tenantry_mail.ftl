@@ -13,6 +13,7 @@ label-username = Username
 label-password = Password
 label-when = When
 label-new-email = New e-mail
+label-applications = Applications
 # $day: day of the month; $month: 1 to 12; $year: four digits; $time: hours and minutes
 date-time = { $day } { $month ->
         [1] January
@@ -54,6 +55,16 @@ locked-subject = Your account was locked
 locked-failed-logins = Your account was locked, because too many logins failed in a row.
 locked-by-admin = Your account was locked by an administrator.
 locked-next = You can sign in again when an administrator has unlocked it.
+factor-added-subject = A second factor was added to your account
+factor-added-app = An authenticator app was added to your account. You are asked for its code when you sign in.
+factor-added-passkey = A passkey was added to your account. You can sign in with it.
+factor-added-recovery-codes = New recovery codes were made for your account. The former ones no longer work.
+factor-removed-subject = A second factor was removed from your account
+factor-removed-app = The authenticator app was removed from your account.
+factor-removed-passkey = A passkey was removed from your account.
+factor-removed-recovery-codes = The recovery codes were removed from your account.
+recovery-code-used-subject = A recovery code was used to sign in
+recovery-code-used = Somebody signed in to your account with a recovery code. Codes left: { $left }.
 
 ## What was forgotten, and addresses
 
@@ -61,6 +72,14 @@ forgotten-username-subject = Your username
 forgotten-username = The username of your account was requested. You sign in with it.
 verify-email-subject = Verify your e-mail address
 verify-email = Open this link until { $until } to verify that this is your e-mail address.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Signing keys were replaced
+keys-reset = The operator of this server replaced keys that sign ID tokens. The users of the applications below stay
+    signed in, but ID tokens that were issued before can no longer be verified.
+keys-reset-next = Most applications fetch the new keys themselves. If one refuses to sign users in, restart it, or have it fetch
+    the keys again.
 
 ## A test of the settings
 

@@ -11,6 +11,7 @@ label-username = Nom d’utilisateur
 label-password = Mot de passe
 label-when = Date
 label-new-email = Nouvelle adresse e-mail
+label-applications = Applications
 date-time = { $day ->
         [1] 1er
        *[other] { $day }
@@ -54,6 +55,16 @@ locked-subject = Votre compte a été verrouillé
 locked-failed-logins = Votre compte a été verrouillé, car trop de connexions ont échoué d’affilée.
 locked-by-admin = Votre compte a été verrouillé par un administrateur.
 locked-next = Vous pourrez vous reconnecter dès qu’un administrateur l’aura déverrouillé.
+factor-added-subject = Un second facteur a été ajouté à votre compte
+factor-added-app = Une application d’authentification a été ajoutée à votre compte. Son code vous sera demandé à la connexion.
+factor-added-passkey = Une clé d’accès a été ajoutée à votre compte. Vous pouvez vous connecter avec elle.
+factor-added-recovery-codes = De nouveaux codes de secours ont été créés pour votre compte. Les précédents ne sont plus valables.
+factor-removed-subject = Un second facteur a été retiré de votre compte
+factor-removed-app = L’application d’authentification a été retirée de votre compte.
+factor-removed-passkey = Une clé d’accès a été retirée de votre compte.
+factor-removed-recovery-codes = Les codes de secours ont été retirés de votre compte.
+recovery-code-used-subject = Un code de secours a été utilisé pour se connecter
+recovery-code-used = Quelqu’un s’est connecté à votre compte avec un code de secours. Codes restants : { $left }.
 
 ## What was forgotten, and addresses
 
@@ -61,6 +72,15 @@ forgotten-username-subject = Votre nom d’utilisateur
 forgotten-username = Le nom d’utilisateur (Username) de votre compte a été demandé. Il vous sert à vous connecter.
 verify-email-subject = Confirmez votre adresse e-mail
 verify-email = Ouvrez ce lien avant le { $until } pour confirmer que cette adresse e-mail est la vôtre.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Des clés de signature ont été remplacées
+keys-reset = L’exploitant de ce serveur a remplacé des clés qui signent les jetons d’identité (ID tokens). Les
+    utilisateurs des applications ci-dessous restent connectés, mais les jetons émis auparavant ne peuvent plus être
+    vérifiés.
+keys-reset-next = La plupart des applications récupèrent elles-mêmes les nouvelles clés. Si l’une d’elles refuse de connecter des
+    utilisateurs, redémarrez-la ou faites-lui récupérer les clés.
 
 ## A test of the settings
 

@@ -9,6 +9,7 @@ label-username = Nome utente
 label-password = Password
 label-when = Data
 label-new-email = Nuovo indirizzo e-mail
+label-applications = Applicazioni
 date-time = { $day } { $month ->
         [1] gennaio
         [2] febbraio
@@ -49,6 +50,16 @@ locked-subject = Il Suo account è stato bloccato
 locked-failed-logins = Il Suo account è stato bloccato, perché troppi accessi di seguito non sono riusciti.
 locked-by-admin = Il Suo account è stato bloccato da un amministratore.
 locked-next = Potrà accedere di nuovo quando un amministratore lo avrà sbloccato.
+factor-added-subject = Un secondo fattore è stato aggiunto al Suo account
+factor-added-app = Un’app di autenticazione è stata aggiunta al Suo account. All’accesso Le verrà chiesto il codice dell’app.
+factor-added-passkey = Una passkey è stata aggiunta al Suo account. Può usarla per accedere.
+factor-added-recovery-codes = Sono stati creati nuovi codici di recupero per il Suo account. Quelli precedenti non valgono più.
+factor-removed-subject = Un secondo fattore è stato rimosso dal Suo account
+factor-removed-app = L’app di autenticazione è stata rimossa dal Suo account.
+factor-removed-passkey = Una passkey è stata rimossa dal Suo account.
+factor-removed-recovery-codes = I codici di recupero sono stati rimossi dal Suo account.
+recovery-code-used-subject = Un codice di recupero è stato usato per accedere
+recovery-code-used = Qualcuno ha effettuato l’accesso al Suo account con un codice di recupero. Codici rimasti: { $left }.
 
 ## What was forgotten, and addresses
 
@@ -56,6 +67,14 @@ forgotten-username-subject = Il Suo nome utente
 forgotten-username = È stato richiesto il nome utente (Username) del Suo account, con cui può accedere.
 verify-email-subject = Confermi il Suo indirizzo e-mail
 verify-email = Apra questo link entro il { $until } per confermare che questo è il Suo indirizzo e-mail.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Le chiavi di firma sono state sostituite
+keys-reset = Il gestore di questo server ha sostituito chiavi che firmano i token ID. Gli utenti delle applicazioni qui sotto
+    restano connessi, ma i token ID emessi in precedenza non possono più essere verificati.
+keys-reset-next = La maggior parte delle applicazioni scarica da sola le nuove chiavi. Se una rifiuta gli accessi, la riavvii o le
+    faccia scaricare di nuovo le chiavi.
 
 ## A test of the settings
 

@@ -9,6 +9,7 @@ label-username = Gebruikersnaam
 label-password = Wachtwoord
 label-when = Wanneer
 label-new-email = Nieuw e-mailadres
+label-applications = Toepassingen
 date-time = { $day } { $month ->
         [1] januari
         [2] februari
@@ -49,6 +50,16 @@ locked-subject = Uw account is geblokkeerd
 locked-failed-logins = Uw account is geblokkeerd, omdat te veel inlogpogingen achter elkaar zijn mislukt.
 locked-by-admin = Uw account is door een beheerder geblokkeerd.
 locked-next = U kunt weer inloggen zodra een beheerder de blokkering heeft opgeheven.
+factor-added-subject = Er is een tweede factor aan uw account toegevoegd
+factor-added-app = Er is een authenticator-app aan uw account toegevoegd. Bij het inloggen wordt om de code ervan gevraagd.
+factor-added-passkey = Er is een passkey aan uw account toegevoegd. U kunt ermee inloggen.
+factor-added-recovery-codes = Er zijn nieuwe herstelcodes voor uw account gemaakt. De vorige werken niet meer.
+factor-removed-subject = Er is een tweede factor uit uw account verwijderd
+factor-removed-app = De authenticator-app is uit uw account verwijderd.
+factor-removed-passkey = Er is een passkey uit uw account verwijderd.
+factor-removed-recovery-codes = De herstelcodes zijn uit uw account verwijderd.
+recovery-code-used-subject = Er is met een herstelcode ingelogd
+recovery-code-used = Er is met een herstelcode op uw account ingelogd. Resterende codes: { $left }.
 
 ## What was forgotten, and addresses
 
@@ -56,6 +67,15 @@ forgotten-username-subject = Uw gebruikersnaam
 forgotten-username = De gebruikersnaam (Username) van uw account is opgevraagd. Daarmee logt u in.
 verify-email-subject = Bevestig uw e-mailadres
 verify-email = Open deze link vóór { $until } om te bevestigen dat dit uw e-mailadres is.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Ondertekeningssleutels zijn vervangen
+keys-reset = De exploitant van deze server heeft sleutels vervangen waarmee ID-tokens worden ondertekend. De gebruikers
+    van de onderstaande toepassingen blijven ingelogd, maar eerder uitgegeven ID-tokens kunnen niet meer worden
+    gecontroleerd.
+keys-reset-next = De meeste toepassingen halen de nieuwe sleutels zelf op. Weigert een toepassing gebruikers te laten inloggen,
+    start die dan opnieuw of laat die de sleutels opnieuw ophalen.
 
 ## A test of the settings
 

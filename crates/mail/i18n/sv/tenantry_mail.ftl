@@ -9,6 +9,7 @@ label-username = Användarnamn
 label-password = Lösenord
 label-when = När
 label-new-email = Ny e-postadress
+label-applications = Program
 date-time = { $day } { $month ->
         [1] januari
         [2] februari
@@ -49,6 +50,16 @@ locked-subject = Ditt konto har låsts
 locked-failed-logins = Ditt konto har låsts, eftersom för många inloggningar misslyckades i rad.
 locked-by-admin = Ditt konto har låsts av en administratör.
 locked-next = Du kan logga in igen när en administratör har låst upp det.
+factor-added-subject = En andra faktor har lagts till för ditt konto
+factor-added-app = En autentiseringsapp har lagts till för ditt konto. Du uppmanas att ange dess kod när du loggar in.
+factor-added-passkey = En nyckel (passkey) har lagts till för ditt konto. Du kan logga in med den.
+factor-added-recovery-codes = Nya återställningskoder har skapats för ditt konto. De tidigare fungerar inte längre.
+factor-removed-subject = En andra faktor har tagits bort från ditt konto
+factor-removed-app = Autentiseringsappen har tagits bort från ditt konto.
+factor-removed-passkey = En nyckel (passkey) har tagits bort från ditt konto.
+factor-removed-recovery-codes = Återställningskoderna har tagits bort från ditt konto.
+recovery-code-used-subject = En återställningskod har använts för att logga in
+recovery-code-used = Någon har loggat in på ditt konto med en återställningskod. Återstående koder: { $left }.
 
 ## What was forgotten, and addresses
 
@@ -56,6 +67,14 @@ forgotten-username-subject = Ditt användarnamn
 forgotten-username = Användarnamnet (Username) för ditt konto har begärts. Du loggar in med det.
 verify-email-subject = Bekräfta din e-postadress
 verify-email = Öppna länken senast { $until } för att bekräfta att det här är din e-postadress.
+
+## Keys that sign ID tokens
+
+keys-reset-subject = Signeringsnycklar har bytts ut
+keys-reset = Serverns operatör har bytt ut nycklar som signerar ID-token. Användarna av programmen nedan förblir
+    inloggade, men ID-token som utfärdats tidigare kan inte längre verifieras.
+keys-reset-next = De flesta program hämtar de nya nycklarna själva. Om ett program vägrar att logga in användare, starta om det
+    eller låt det hämta nycklarna igen.
 
 ## A test of the settings
 

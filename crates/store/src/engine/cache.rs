@@ -28,6 +28,9 @@ const CALLERS: usize = 131_072;
 /// Maximum number of cached browser sessions.
 const BROWSERS: usize = 65_536;
 
+/// Maximum number of web origins for which is cached whether a client has a redirect URI there.
+const ORIGINS: usize = 4_096;
+
 /// Maximum number of cached users, each in one representation.
 const USERS: usize = 16_384;
 
@@ -80,6 +83,7 @@ impl UserKey {
 pub(crate) struct Cache {
     callers: quick_cache::sync::Cache<TokenHash, Entry<TokenFacts>>,
     browsers: quick_cache::sync::Cache<TokenHash, Entry<BrowserFacts>>,
+    origins: quick_cache::sync::Cache<String, Entry<bool>>,
     users: quick_cache::sync::Cache<UserKey, Entry<ShownUser>>,
     read_once: ReadOnce,
     generations: Vec<AtomicU64>,
@@ -123,6 +127,7 @@ impl Cache {
         Self {
             callers: quick_cache::sync::Cache::new(CALLERS),
             browsers: quick_cache::sync::Cache::new(BROWSERS),
+            origins: quick_cache::sync::Cache::new(ORIGINS),
             users: quick_cache::sync::Cache::new(USERS),
             read_once: ReadOnce((0..READ_ONCE).map(|_| AtomicU32::new(0)).collect()),
             generations: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
@@ -143,6 +148,11 @@ impl Cache {
     /// The cached facts of a browser session.
     pub(crate) fn browser(&self, hash: &TokenHash) -> Option<Arc<BrowserFacts>> {
         self.believed(self.browsers.get(hash)?).map(|entry| entry.value)
+    }
+
+    /// Whether a client has a redirect URI of this web origin, if that is cached.
+    pub(crate) fn origin(&self, origin: &str) -> Option<bool> {
+        self.believed(self.origins.get(origin)?).map(|entry| *entry.value)
     }
 
     /// The cached representation of a user.
@@ -167,6 +177,13 @@ impl Cache {
     pub(crate) fn keep_browser(&self, filling: &Filling, hash: &TokenHash, facts: &Arc<BrowserFacts>) {
         if let Some(entry) = self.entry(filling, facts, needs_of(&facts.caller)) {
             self.browsers.insert(*hash, entry);
+        }
+    }
+
+    /// Stores whether a client has a redirect URI of this web origin.
+    pub(crate) fn keep_origin(&self, filling: &Filling, origin: &str, is_known: bool) {
+        if let Some(entry) = self.entry(filling, &Arc::new(is_known), [slot(&CacheKey::SERVER); 3]) {
+            self.origins.insert(origin.to_owned(), entry);
         }
     }
 
@@ -334,6 +351,8 @@ mod tests {
             expires_at: 1,
             noted: crate::access::LastUse::default(),
             is_browser: false,
+            signed_in: crate::access::SignInFacts::default(),
+            factor_due: None,
         })
     }
 
@@ -410,6 +429,46 @@ mod tests {
     }
 
     #[test]
+    fn the_caches_of_sessions_and_origins_are_bounded() {
+        let cache = Cache::new(true);
+        let facts = Arc::new(BrowserFacts {
+            caller: facts(5),
+            is_kept: false,
+            ends_at: 1,
+            expires_at: std::sync::atomic::AtomicI64::new(1),
+        });
+        for n in 0..1_000_000_u64 {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&n.to_be_bytes());
+            cache.keep_browser(&cache.filling(), &hash, &facts);
+        }
+        assert!((BROWSERS / 2..=BROWSERS).contains(&cache.browsers.len()), "{}", cache.browsers.len());
+        for n in 0..3 * ORIGINS {
+            cache.keep_origin(&cache.filling(), &format!("https://{n}.example"), false);
+        }
+        assert!((ORIGINS / 2..=ORIGINS).contains(&cache.origins.len()), "{}", cache.origins.len());
+    }
+
+    #[test]
+    fn an_origin_is_cached_until_the_redirect_uris_of_clients_change() {
+        let cache = Cache::new(true);
+        let origin = "https://spa.example";
+        assert_eq!(cache.origin(origin), None);
+        for is_known in [true, false] {
+            cache.keep_origin(&cache.filling(), origin, is_known);
+            assert_eq!((cache.origin(origin), cache.origin("https://other.example")), (Some(is_known), None));
+            cache.invalidate([&CacheKey::User(PartnerId(0), UserId(5))]);
+            assert_eq!(cache.origin(origin), Some(is_known));
+            cache.invalidate([&CacheKey::SERVER]);
+            assert_eq!(cache.origin(origin), None);
+        }
+        let filling = cache.filling();
+        cache.invalidate([&CacheKey::SERVER]);
+        cache.keep_origin(&filling, origin, true);
+        assert_eq!(cache.origin(origin), None, "a change overtook the read");
+    }
+
+    #[test]
     fn a_fill_overtaken_by_an_invalidation_is_not_cached() {
         let cache = Cache::new(true);
         let hash = [8; 32];
@@ -428,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_elsewhere_is_fresh_until_it_changes() {
+    fn what_is_cached_elsewhere_is_fresh_until_it_changes() {
         let server = CacheKey::Partner(PartnerId(0));
         let cache = Cache::new(true);
         let before = cache.freshness(&server);

@@ -73,20 +73,27 @@ impl Numbers {
     }
 }
 
-/// The ids of users, groups and partners that a transaction has allocated.
+/// The ids of users, groups, partners and clients that a transaction has allocated.
 #[derive(Debug, Default)]
-pub struct FreshIds(Vec<(Sequence, i64)>);
+pub struct FreshIds {
+    numbers: Vec<(Sequence, i64)>,
+    clients: Vec<String>,
+}
 
 impl FreshIds {
     pub(crate) fn add(&mut self, sequence: Sequence, id: i64) {
         if matches!(sequence, Sequence::Users | Sequence::Groups | Sequence::Partners) {
-            self.0.push((sequence, id));
+            self.numbers.push((sequence, id));
         }
+    }
+
+    pub(crate) fn add_client(&mut self, client_id: &str) {
+        self.clients.push(client_id.to_owned());
     }
 
     /// Whether nothing was allocated.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.numbers.is_empty() && self.clients.is_empty()
     }
 
     /// Whether the value of this member of a response is an id that the transaction has allocated.
@@ -97,6 +104,11 @@ impl FreshIds {
             "pid" => Sequence::Partners,
             _ => return false,
         };
-        self.0.contains(&(sequence, id))
+        self.numbers.contains(&(sequence, id))
+    }
+
+    /// As [`Self::holds`], for an id that is text: that of a client.
+    pub fn holds_text(&self, member: &str, id: &str) -> bool {
+        member == "clientId" && self.clients.iter().any(|one| one == id)
     }
 }

@@ -68,6 +68,11 @@ pub enum CacheKey {
     All,
 }
 
+impl CacheKey {
+    /// What belongs to no partner: the signing keys, and the web origins of clients.
+    pub const SERVER: Self = Self::Partner(PartnerId(0));
+}
+
 /// What a unit causes beside its rows. Applied by the write path: the index and the counters once per batch before
 /// COMMIT, the cache after it.
 #[derive(Debug, Default)]
@@ -159,6 +164,7 @@ pub struct Tx<'c, S: ?Sized = dyn Scope> {
     waiting: Option<&'c AtomicUsize>,
     pid: PartnerId,
     context: Context<'c>,
+    time_of_day: Millis,
     fresh: FreshIds,
     /// The last field: see above.
     scope: S,
@@ -179,6 +185,7 @@ impl<'c, S: Scope> Tx<'c, S> {
             numbers: None,
             waiting: None,
             pid: scope.pid(),
+            time_of_day: context.time.now,
             context,
             fresh: FreshIds::default(),
             scope,
@@ -271,6 +278,12 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
     /// The time of this transaction, for times that are shown. It is constant throughout, but for [`Tx::now_after`].
     pub fn now(&self) -> Millis {
         self.context.time.now
+    }
+
+    /// The time of this transaction by the clock, which [`Tx::now_after`] does not change: for times that are compared with
+    /// those of other requests, and not with a row's.
+    pub fn time_of_day(&self) -> Millis {
+        self.time_of_day
     }
 
     /// The time of this transaction, for waiting: see [`Reading::steady`].
@@ -477,6 +490,11 @@ impl<'c, S: Scope + ?Sized> Tx<'c, S> {
             Dialect::Postgres => None,
         };
         Ok((self.dialect().fresh_id(sequence.name(), param), id))
+    }
+
+    /// Records that this transaction has made a client, whose id is random.
+    pub(crate) fn note_new_client(&mut self, client_id: &str) {
+        self.fresh.add_client(client_id);
     }
 
     /// An id never used before (B24).

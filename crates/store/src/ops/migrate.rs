@@ -64,6 +64,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0023_authorization_codes"),
     migration!("0024_clients_by_algorithm"),
     migration!("0025_partner_branding"),
+    migration!("0026_second_factors"),
+    migration!("0027_passkeys"),
 ];
 
 /// The last change that recreated SQLite's search indexes, which SQL alone cannot fill. Earlier ones leave them empty.

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicI64;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::access::{BrowserFacts, LastUse, SessionState, TokenFacts};
+use crate::access::{BrowserFacts, LastUse, SessionState, SignInFacts, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
 use crate::engine::tx::{CacheKey, Tx};
+use crate::tables::policies;
 use crate::tables::sessions::{ADDRESS_KEPT, note_end};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
@@ -23,7 +24,7 @@ fn stored(hash: &TokenHash) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
-/// A browser session to store, or to store anew after another sign-in.
+/// A browser session to insert, or to update after another sign-in.
 #[derive(Debug)]
 pub struct NewBrowserSession<'a> {
     /// Random.
@@ -51,9 +52,10 @@ pub struct NewBrowserSession<'a> {
 }
 
 impl NewBrowserSession<'_> {
-    /// The parameters of both statements, from `$2`; `$6` is now.
+    /// The parameters of both statements, from `$2`; `$6` is now. A client compares it with the time of its request, so it is
+    /// not moved to that of an earlier login, which may be ahead if the clock was set back.
     fn write(&self, tx: &mut Tx<'_>, sql: &str) -> Result<()> {
-        let (now, hash) = (tx.now(), stored(self.cookie_hash));
+        let (now, hash) = (tx.time_of_day(), stored(self.cookie_hash));
         let params = [
             self.session_id.into(),
             (&hash).into(),
@@ -96,10 +98,11 @@ pub fn replace(tx: &mut Tx<'_>, new: &NewBrowserSession<'_>) -> Result<()> {
 
 /// The facts of the browser session with this cookie.
 pub(crate) fn find(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<BrowserFacts>> {
-    let pid = tx.pid();
+    let (pid, floor) = (tx.pid(), tx.policy().factor_requirement);
     tx.row(
         "SELECT b.session_id, b.user_id, u.is_admin, u.status, p.suspended, b.restricted, b.auth_time, b.acr, b.amr, \
-         b.kept, b.last_seen_at, b.expires_at, b.ends_at, b.created_at FROM browser_sessions b \
+         b.kept, b.last_seen_at, b.expires_at, b.ends_at, b.created_at, p.admins_since, p.everybody_since, \
+         u.created_at FROM browser_sessions b \
          JOIN partners p ON p.pid = b.pid JOIN users u ON u.pid = b.pid AND u.user_id = b.user_id \
          WHERE b.pid = $1 AND b.cookie_hash = $2",
         &[(&stored(hash)).into()],
@@ -119,12 +122,15 @@ pub(crate) fn find(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<BrowserFa
                 expires_at: ends_at,
                 noted: LastUse::since(row.int(10)?),
                 is_browser: true,
+                signed_in: SignInFacts { auth_time: row.int(6)?, acr: row.int(7)?, amr: row.int(8)? },
+                factor_due: policies::requirement(row.int(14)?, row.int(15)?).due_by_either(
+                    &floor,
+                    row.int(2)? != 0,
+                    row.int(16)?,
+                ),
             };
             Ok(BrowserFacts {
                 caller: Arc::new(caller),
-                auth_time: row.int(6)?,
-                acr: row.int(7)?,
-                amr: row.int(8)?,
                 is_kept: row.int(9)? != 0,
                 ends_at,
                 expires_at: AtomicI64::new(row.int(11)?),
@@ -160,12 +166,22 @@ pub fn find_state(tx: &mut Tx<'_>, session_id: &str) -> Result<Option<SessionSta
     })
 }
 
-/// Has the cookie of a browser session change: the old one is unknown from now on.
+/// Replaces the cookie of a browser session.
 pub fn set_cookie(tx: &mut Tx<'_>, session_id: &str, cookie_hash: &TokenHash) -> Result<()> {
     let hash = stored(cookie_hash);
     tx.execute(
         "UPDATE browser_sessions SET cookie_hash = $3 WHERE pid = $1 AND session_id = $2",
         &[session_id.into(), (&hash).into()],
+    )?;
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
+    Ok(())
+}
+
+/// Stores how the user of a browser session has signed in by now.
+pub fn set_authentication(tx: &mut Tx<'_>, session_id: &str, signed_in: SignInFacts) -> Result<()> {
+    tx.execute(
+        "UPDATE browser_sessions SET auth_time = $3, acr = $4, amr = $5 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), signed_in.auth_time.into(), signed_in.acr.into(), signed_in.amr.into()],
     )?;
     tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(())
@@ -274,45 +290,6 @@ pub fn is_of(tx: &mut Tx<'_>, user_id: UserId, session_id: &str) -> Result<bool>
         |_| Ok(()),
     )?;
     Ok(found.is_some())
-}
-
-/// A browser session, as its user sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedBrowserSession {
-    /// Its name.
-    pub session_id: String,
-    /// Where the person signed in.
-    pub address: Option<String>,
-    /// The browser.
-    pub user_agent: Option<String>,
-    /// Whether a new password must be set first.
-    pub is_restricted: bool,
-    /// When it began.
-    pub created_at: Millis,
-    /// When it was last used, to within minutes.
-    pub last_seen_at: Millis,
-}
-
-/// The active browser sessions of a user, newest first; at most `limit`.
-pub fn list_of(tx: &mut Tx<'_>, user_id: UserId, limit: i64) -> Result<Vec<ListedBrowserSession>> {
-    let now = tx.latest();
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    tx.rows(
-        "SELECT b.session_id, b.address, b.user_agent, b.restricted, b.created_at, b.last_seen_at \
-         FROM browser_sessions b WHERE b.pid = $1 AND b.user_id = $2 AND b.expires_at > $3 \
-         ORDER BY b.created_at DESC, b.session_id LIMIT $4",
-        &[user_id.into(), now.into(), limit.into()],
-        |row| {
-            Ok(ListedBrowserSession {
-                session_id: row.text(0)?.to_owned(),
-                address: owned(row.opt_text(1)?),
-                user_agent: owned(row.opt_text(2)?),
-                is_restricted: row.int(3)? != 0,
-                created_at: row.int(4)?,
-                last_seen_at: row.int(5)?,
-            })
-        },
-    )
 }
 
 /// Stores when a browser session was last seen and when it now ends, unless later times are stored.

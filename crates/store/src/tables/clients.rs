@@ -13,7 +13,7 @@ use tenantry_core::signing_alg::SigningAlg;
 const COLUMNS: &str = "c.client_id, c.name, c.is_admin, c.created_at, c.kind, c.redirect_uris, \
      c.post_logout_redirect_uris, c.grants, c.scopes, c.id_token_alg, c.auth_method, c.needs_consent, c.needs_pkce, \
      c.updated_at, c.version, c.secret_hash, c.secret_id, c.secret_created_at, c.second_secret_hash, \
-     c.second_secret_id, c.second_secret_created_at";
+     c.second_secret_id, c.second_secret_created_at, c.password_alone";
 
 /// A secret with its hash.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ fn read(row: &dyn Row, pid: PartnerId) -> Result<StoredClient> {
             .ok_or_else(|| unknown("authentication method"))?,
         needs_consent: row.int(11)? != 0,
         needs_pkce: row.int(12)? != 0,
+        password_alone: row.int(21)? != 0,
         partners: None,
         secrets: secrets.iter().map(|stored| stored.secret).collect(),
         created_at,
@@ -80,7 +81,7 @@ fn read(row: &dyn Row, pid: PartnerId) -> Result<StoredClient> {
 /// As [`read`], for a product client: its list of partners is read afterwards, unless it has none.
 fn read_product(row: &dyn Row) -> Result<StoredClient> {
     let mut stored = read(row, PartnerId(0))?;
-    stored.client.partners = (row.int(21)? == 0).then(Vec::new);
+    stored.client.partners = (row.int(22)? == 0).then(Vec::new);
     Ok(stored)
 }
 
@@ -207,6 +208,7 @@ fn values<'a>(client: &'a Client, uris: &'a [String; 2]) -> Values<'a> {
         ("auth_method", client.auth_method.name().into()),
         ("needs_consent", client.needs_consent.into()),
         ("needs_pkce", client.needs_pkce.into()),
+        ("password_alone", client.password_alone.into()),
         ("created_at", client.created_at.into()),
         ("updated_at", client.updated_at.into()),
         ("version", client.version.into()),
@@ -269,6 +271,7 @@ pub fn insert(tx: &mut Tx<'_>, client: &Client, secrets: &[StoredSecret], origin
         values.0.push(("pid", client.pid.into()));
         values.insert(tx, "clients")?;
     }
+    tx.note_new_client(&client.client_id);
     insert_partners(tx, client)?;
     set_origins(tx, client, origins)
 }
@@ -285,7 +288,10 @@ fn insert_partners(tx: &mut Tx<'_>, client: &Client) -> Result<()> {
 
 fn set_origins(tx: &mut Tx<'_>, client: &Client, origins: &[String]) -> Result<()> {
     let key = [client.pid.into(), (&client.client_id).into()];
-    tx.unscoped().execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &key)?;
+    let gone = tx.unscoped().execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &key)?;
+    if gone > 0 || !origins.is_empty() {
+        tx.invalidate(CacheKey::SERVER);
+    }
     for origin in origins {
         tx.unscoped().execute(
             "INSERT INTO client_origins (pid, client_id, origin) VALUES ($1, $2, $3)",
@@ -332,7 +338,11 @@ pub fn set_secrets(tx: &mut Tx<'_>, client: &Client, secrets: &[StoredSecret]) -
 pub fn delete(tx: &mut Tx<'_>, client_id: &str) -> Result<bool> {
     let gone = tx.execute("DELETE FROM clients WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
     tx.execute("DELETE FROM consents WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
-    tx.execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    let origins =
+        tx.execute("DELETE FROM client_origins WHERE pid = $1 AND client_id = $2", &[client_id.into()])?;
+    if origins > 0 {
+        tx.invalidate(CacheKey::SERVER);
+    }
     tx.invalidate(CacheKey::Partner(tx.pid()));
     Ok(gone > 0)
 }
@@ -388,8 +398,26 @@ pub fn lock_row(tx: &mut Tx<'_>, client_id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The partners that have clients of their own whose ID tokens are signed with this algorithm.
+pub fn list_partners_with_algorithm(tx: &mut Tx<'_>, alg: SigningAlg) -> Result<Vec<PartnerId>> {
+    // The index is partial: by this condition it is found.
+    let sql =
+        "SELECT DISTINCT c.pid FROM clients c WHERE c.id_token_alg = $1 AND c.grants % 2 = 1 ORDER BY c.pid";
+    tx.unscoped().rows(sql, &[alg.name().into()], |row| row.int(0).map(PartnerId))
+}
+
+/// The names of the partner's clients whose ID tokens are signed with this algorithm, oldest first; at most `limit`.
+pub fn list_names_with_algorithm(tx: &mut Tx<'_>, alg: SigningAlg, limit: i64) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT c.name FROM clients c WHERE c.pid = $1 AND c.id_token_alg = $2 AND c.grants % 2 = 1 \
+         ORDER BY c.created_at, c.client_id LIMIT $3",
+        &[alg.name().into(), limit.into()],
+        |row| Ok(row.text(0)?.to_owned()),
+    )
+}
+
 /// Whether any client has a redirect URI of this origin.
-pub fn is_origin_known(tx: &mut Tx<'_>, origin: &str) -> Result<bool> {
+pub(crate) fn is_origin_known(tx: &mut Tx<'_>, origin: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM client_origins o WHERE o.origin = $1 LIMIT 1";
     Ok(!tx.unscoped().rows(sql, &[origin.into()], |_| Ok(()))?.is_empty())
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::driver::{Connection, DbError, Param, Row};
 use crate::engine::tx::Tx;
 use crate::listing::lists::{EXACT_TOTAL, Position, SortKey, Total, search_test};
+use crate::tables::passkeys::Passkey;
 use crate::tables::users::{self, Keys};
-use crate::tables::{expensive_hashes, passwords};
+use crate::tables::{expensive_hashes, passkeys, passwords};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::model::{PartnerId, User, UserId, Username};
@@ -32,6 +33,15 @@ struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verified_email: Option<String>,
     passwords: Vec<Password>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    passkeys: Vec<StoredPasskey>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPasskey {
+    credential_hash: String,
+    #[serde(flatten)]
+    passkey: Passkey,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,10 +85,19 @@ pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
     )?;
     let (failed_logins, refused_until, held_email, held_until, verified_email) = record.unwrap_or_default();
     let user_id = user.user_id;
+    let passkeys = list_passkeys(tx, user_id)?;
     let text = Keys::of(user).search_text();
     let (updated_at, user) = (user.updated_at, user.clone());
-    let record =
-        Record { user, failed_logins, refused_until, held_email, held_until, verified_email, passwords };
+    let record = Record {
+        user,
+        failed_logins,
+        refused_until,
+        held_email,
+        held_until,
+        verified_email,
+        passwords,
+        passkeys,
+    };
     let record = serde_json::to_string(&record)
         .map_err(|e| Error::internal(format!("a deleted user cannot be serialized: {e}")))?;
     let now = tx.now_after(updated_at);
@@ -87,6 +106,19 @@ pub fn insert(tx: &mut Tx<'_>, user: &User) -> Result<()> {
         &[user_id.into(), now.into(), (&text).into(), (&record).into()],
     )?;
     Ok(())
+}
+
+fn list_passkeys(tx: &mut Tx<'_>, user_id: UserId) -> Result<Vec<StoredPasskey>> {
+    let found = passkeys::list(tx, user_id)?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hashes = passkeys::list_hashes(tx, user_id)?;
+    let found = found.into_iter().filter_map(|passkey| {
+        let (_, credential_hash) = hashes.iter().find(|(id, _)| *id == passkey.passkey_id)?;
+        Some(StoredPasskey { credential_hash: credential_hash.clone(), passkey })
+    });
+    Ok(found.collect())
 }
 
 fn parse(text: &str) -> Result<Record> {
@@ -153,6 +185,10 @@ pub fn restore(tx: &mut Tx<'_>, user: &User, username: &Username) -> Result<()> 
                 password.mailed_to.as_ref().into(),
             ],
         )?;
+    }
+    for StoredPasskey { credential_hash, passkey } in &record.passkeys {
+        // One that somebody else has registered meanwhile stays theirs.
+        passkeys::insert(tx, id, passkey, credential_hash)?;
     }
     expensive_hashes::record(tx, record.passwords.iter().map(|password| password.hash.as_str()))
 }

@@ -171,6 +171,28 @@ fn read_rows(tx: &mut Tx<'_>, query: &GroupQuery, from: &Position, size: i64) ->
     tx.rows(&sql, &params, read)
 }
 
+/// The groups directly nested in one, or in none, by name; each with the number of those nested in it.
+pub fn children(
+    tx: &mut Tx<'_>,
+    parent: Option<GroupId>,
+    offset: i64,
+    size: i64,
+) -> Result<Vec<(Group, i64)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT count(*) FROM groups c WHERE c.pid = $1 AND c.parent_group_id = g.group_id) \
+         FROM groups g WHERE g.pid = $1 AND g.parent_group_id = $2 ORDER BY g.name_key, g.group_id LIMIT $3 OFFSET $4"
+    );
+    let parent = parent.map_or(0, |id| id.0);
+    tx.rows(&sql, &[parent.into(), size.into(), offset.into()], |row| Ok((read(row)?, row.int(7)?)))
+}
+
+/// The number of groups directly nested in one, or in none.
+pub fn count_children(tx: &mut Tx<'_>, parent: Option<GroupId>) -> Result<i64> {
+    let sql = "SELECT count(*) FROM groups g WHERE g.pid = $1 AND g.parent_group_id = $2";
+    let count = tx.row(sql, &[parent.map_or(0, |id| id.0).into()], |row| row.int(0))?;
+    Ok(count.unwrap_or(0))
+}
+
 /// What a search looks at.
 const SEARCHED: (&[&str], Option<&str>) = (&["g.name_key", "g.description_key"], Some("g.group_id"));
 

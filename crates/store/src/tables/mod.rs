@@ -28,6 +28,8 @@ pub mod evaluations;
 pub mod events;
 /// The most expensive stored password hashes.
 pub mod expensive_hashes;
+/// Second factors of users, and the devices that are remembered.
+pub mod factors;
 /// Forgotten-password requests.
 pub mod forgot_password;
 /// Groups and their members.
@@ -46,12 +48,16 @@ pub mod nesting;
 pub mod outbox;
 /// Partners and operator tokens.
 pub mod partners;
+/// Passkeys.
+pub mod passkeys;
 /// Current passwords and their history.
 pub mod passwords;
 /// Staged changes of large permission lists.
 pub mod permission_changes;
 /// Permissions and wildcards of groups.
 pub mod permissions;
+/// The policies of partners, and since when the server requires a second factor.
+pub mod policies;
 /// Mails that somebody asked for.
 pub mod requested_mails;
 /// Keys that all servers of a database share.

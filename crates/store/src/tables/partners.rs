@@ -146,11 +146,14 @@ pub fn delete(tx: &mut Tx<'_>, pid: PartnerId) -> Result<()> {
     all.execute("DELETE FROM partners WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM outbox WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM kept_answers WHERE pid = $1", &[pid.into()])?;
-    all.execute("DELETE FROM client_origins WHERE pid = $1", &[pid.into()])?;
+    let origins = all.execute("DELETE FROM client_origins WHERE pid = $1", &[pid.into()])?;
     all.execute("DELETE FROM counters WHERE pid = $1 AND name <> 'events'", &[pid.into()])?;
     // Totals are written at the end of the batch: this unit's changes of the partner's totals would recreate them.
     tx.effects.counters.retain(|(of, counter, _)| *of != pid || *counter == Counter::Events);
     tx.effects.counters.push((PartnerId(0), Counter::Partners, -1));
+    if origins > 0 {
+        tx.invalidate(CacheKey::SERVER);
+    }
     tx.invalidate(CacheKey::Partner(pid));
     Ok(())
 }

@@ -3,15 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::access::{LastUse, SessionState, TokenFacts};
+use crate::access::{LastUse, SessionState, SignInFacts, TokenFacts};
 use crate::engine::cache::TokenHash;
 use crate::engine::driver::Param;
 use crate::engine::tx::{CacheKey, Tx};
 use crate::tables::authorization_codes::{self, Authentication};
-use crate::tables::browser_sessions;
+use crate::tables::{browser_sessions, policies};
 use tenantry_core::clock::{DAY, Millis};
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Session, UserId};
+use tenantry_core::model::{PUBLIC_CLIENT, PartnerId, Session, SessionKind, UserId};
 use tenantry_core::scopes::TokenScopes;
 
 fn stored(hash: &TokenHash) -> String {
@@ -119,11 +119,12 @@ const IS_ACTIVE: &str = "CASE WHEN s.user_id IS NULL THEN c.client_id IS NOT NUL
 
 /// The owner of an access token: one statement, on the path of every request whose caller is not cached.
 pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Option<TokenFacts>> {
-    let pid = tx.pid();
+    let (pid, floor) = (tx.pid(), tx.policy().factor_requirement);
     tx.row(
         &format!(
             "SELECT s.session_id, s.user_id, s.client_id, coalesce(u.is_admin, c.is_admin, 0), {IS_ACTIVE}, \
-             p.suspended, s.restricted, t.issued_at, t.expires_at, s.scopes & t.scopes \
+             p.suspended, s.restricted, t.issued_at, t.expires_at, s.scopes & t.scopes, s.auth_time, s.acr, s.amr, \
+             p.admins_since, p.everybody_since, coalesce(u.created_at, 0) \
              FROM access_tokens t JOIN sessions s ON s.pid = t.pid AND s.session_id = t.session_id {WHOSE} \
              WHERE t.pid = $1 AND t.token_hash = $2"
         ),
@@ -144,6 +145,12 @@ pub(crate) fn find_access_token(tx: &mut Tx<'_>, hash: &TokenHash) -> Result<Opt
                 expires_at: row.int(8)?,
                 noted: LastUse::since(row.int(7)?),
                 is_browser: false,
+                signed_in: SignInFacts { auth_time: row.int(10)?, acr: row.int(11)?, amr: row.int(12)? },
+                factor_due: policies::requirement(row.int(13)?, row.int(14)?).due_by_either(
+                    &floor,
+                    row.int(3)? != 0,
+                    row.int(15)?,
+                ),
             })
         },
     )
@@ -345,10 +352,38 @@ pub enum SessionPosition {
     After(Millis, String),
 }
 
+/// Which sessions of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionFilter {
+    /// All.
+    All,
+    /// Of this kind.
+    Kind(SessionKind),
+}
+
+/// The columns of a list and the condition, of each kind of session.
+fn select_of(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Tokens => {
+            "SELECT s.session_id, CAST(0 AS BIGINT), s.client_id, COALESCE((SELECT c.name FROM clients c \
+             WHERE c.pid = s.pid AND c.client_id = s.client_id), (SELECT p.name FROM product_clients p \
+             WHERE p.client_id = s.client_id)) AS client_name, s.browser_session, s.address, s.user_agent, s.restricted, \
+             s.created_at, s.last_used_at, s.expires_at \
+             FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3"
+        }
+        SessionKind::Browser => {
+            "SELECT s.session_id, CAST(1 AS BIGINT), 'tenantry', CAST(NULL AS TEXT), CAST(NULL AS TEXT), s.address, s.user_agent, \
+             s.restricted, s.created_at, s.last_seen_at, s.expires_at \
+             FROM browser_sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3"
+        }
+    }
+}
+
 /// Active sessions of a user, by the time they were opened.
 pub fn list_of(
     tx: &mut Tx<'_>,
     user_id: UserId,
+    filter: SessionFilter,
     descending: bool,
     from: &SessionPosition,
     size: i64,
@@ -367,35 +402,44 @@ pub fn list_of(
             (format!(" AND (s.created_at, s.session_id) {beyond} ($5, $6)"), "")
         }
     };
-    let sql = format!(
-        "SELECT s.session_id, s.client_id, s.address, s.user_agent, s.restricted, s.created_at, s.last_used_at, \
-         s.expires_at FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3{more} \
-         ORDER BY s.created_at {order}, s.session_id {order} LIMIT $4 {skip}"
-    );
+    let kinds: Vec<String> = SessionKind::ALL
+        .into_iter()
+        .filter(|kind| matches!(filter, SessionFilter::All) || filter == SessionFilter::Kind(*kind))
+        .map(|kind| format!("{}{more}", select_of(kind)))
+        .collect();
+    // Column 9 is the time, column 1 the name.
+    let sql = format!("{} ORDER BY 9 {order}, 1 {order} LIMIT $4 {skip}", kinds.join(" UNION ALL "));
     let owned = |text: Option<&str>| text.map(str::to_owned);
     tx.rows(&sql, &params, |row| {
         Ok(Session {
             session_id: row.text(0)?.to_owned(),
-            client_id: row.text(1)?.to_owned(),
-            address: owned(row.opt_text(2)?),
-            user_agent: owned(row.opt_text(3)?),
-            is_restricted: row.int(4)? != 0,
-            created_at: row.int(5)?,
-            last_used_at: row.int(6)?,
-            expires_at: row.int(7)?,
+            kind: if row.int(1)? == 0 { SessionKind::Tokens } else { SessionKind::Browser },
+            client_id: row.text(2)?.to_owned(),
+            client_name: owned(row.opt_text(3)?),
+            browser_session: owned(row.opt_text(4)?),
+            address: owned(row.opt_text(5)?),
+            user_agent: owned(row.opt_text(6)?),
+            is_restricted: row.int(7)? != 0,
+            created_at: row.int(8)?,
+            last_used_at: row.int(9)?,
+            expires_at: row.int(10)?,
         })
     })
 }
 
 /// The number of active sessions of a user.
-pub fn count_of(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64> {
+pub fn count_of(tx: &mut Tx<'_>, user_id: UserId, filter: SessionFilter) -> Result<i64> {
     let now = tx.latest();
-    let count = tx.row(
-        "SELECT count(*) FROM sessions s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3",
-        &[user_id.into(), now.into()],
-        |row| row.int(0),
-    )?;
-    Ok(count.unwrap_or(0))
+    let mut count = 0;
+    for (kind, table) in [(SessionKind::Tokens, "sessions"), (SessionKind::Browser, "browser_sessions")] {
+        if matches!(filter, SessionFilter::All) || filter == SessionFilter::Kind(kind) {
+            let sql = format!(
+                "SELECT count(*) FROM {table} s WHERE s.pid = $1 AND s.user_id = $2 AND s.expires_at > $3"
+            );
+            count += tx.row(&sql, &[user_id.into(), now.into()], |row| row.int(0))?.unwrap_or(0);
+        }
+    }
+    Ok(count)
 }
 
 /// Stores when a session was last used, unless a later time is stored.
@@ -404,6 +448,16 @@ pub fn set_used(tx: &mut Tx<'_>, pid: PartnerId, session_id: &str, at: Millis) -
         "UPDATE sessions SET last_used_at = $3 WHERE pid = $1 AND session_id = $2 AND last_used_at < $3",
         &[pid.into(), session_id.into(), at.into()],
     )?;
+    Ok(())
+}
+
+/// Stores how the user of a session has signed in by now.
+pub fn set_authentication(tx: &mut Tx<'_>, session_id: &str, signed_in: SignInFacts) -> Result<()> {
+    tx.execute(
+        "UPDATE sessions SET auth_time = $3, acr = $4, amr = $5 WHERE pid = $1 AND session_id = $2",
+        &[session_id.into(), signed_in.auth_time.into(), signed_in.acr.into(), signed_in.amr.into()],
+    )?;
+    tx.invalidate(CacheKey::Session(tx.pid(), session_id.to_owned()));
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use crate::engine::driver::Row;
 use crate::engine::tx::{CacheKey, Tx};
 use tenantry_core::clock::Millis;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::model::PartnerId;
 use tenantry_core::signing_alg::SigningAlg;
 
 /// The name of the table, by which keys are sealed.
@@ -42,12 +41,6 @@ impl std::fmt::Debug for SigningKeyRow {
             .field("gone_at", &self.gone_at)
             .finish_non_exhaustive()
     }
-}
-
-/// What [`tenantry_store::store::Store::freshness`](crate::store::Store::freshness) of the keys is asked for: the server
-/// has the rows of partner 0.
-pub fn stale() -> CacheKey {
-    CacheKey::Partner(PartnerId(0))
 }
 
 /// All keys, those of an algorithm in the order in which they sign.
@@ -95,7 +88,7 @@ pub fn insert(tx: &mut Tx<'_>, key: &SigningKeyRow) -> Result<()> {
             times.3.into(),
         ],
     )?;
-    tx.invalidate(stale());
+    tx.invalidate(CacheKey::SERVER);
     Ok(())
 }
 
@@ -108,7 +101,7 @@ pub fn set_times(tx: &mut Tx<'_>, key: &SigningKeyRow) -> Result<()> {
         "UPDATE signing_keys SET current_from = $2, old_from = $3, gone_at = $4 WHERE kid = $1",
         &[(&key.kid).into(), key.current_from.into(), key.old_from.into(), key.gone_at.into()],
     )?;
-    tx.invalidate(stale());
+    tx.invalidate(CacheKey::SERVER);
     Ok(())
 }
 
@@ -121,7 +114,7 @@ pub fn set_key(tx: &mut Tx<'_>, kid: &str, key: &str, is_private: bool) -> Resul
         "UPDATE signing_keys SET key = $2, is_private = $3 WHERE kid = $1",
         &[kid.into(), key.into(), is_private.into()],
     )?;
-    tx.invalidate(stale());
+    tx.invalidate(CacheKey::SERVER);
     Ok(())
 }
 
@@ -131,7 +124,7 @@ pub fn set_key(tx: &mut Tx<'_>, kid: &str, key: &str, is_private: bool) -> Resul
 /// None of its own.
 pub fn delete(tx: &mut Tx<'_>, kid: &str) -> Result<()> {
     tx.unscoped().execute("DELETE FROM signing_keys WHERE kid = $1", &[kid.into()])?;
-    tx.invalidate(stale());
+    tx.invalidate(CacheKey::SERVER);
     Ok(())
 }
 

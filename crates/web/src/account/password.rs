@@ -1,4 +1,4 @@
-//! The page to change the own password.
+//! The page to change one's own password.
 
 use askama::Template;
 use axum::extract::State;
@@ -8,10 +8,10 @@ use axum::response::{IntoResponse as _, Response};
 use super::{Messages, Part, done, require};
 use crate::assets;
 use crate::forms::{check_session, session_token};
-use crate::password_rules::{Rule, names_of};
+use crate::password_rules::{Rule, names_of, policy_of};
 use crate::person::find_person;
 use crate::view::{View, render};
-use tenantry_core::error::Error;
+use tenantry_core::error::{Error, FieldError};
 use tenantry_core::languages::Language;
 use tenantry_domain::browser_sessions::BrowserSession;
 use tenantry_domain::password_changes;
@@ -29,6 +29,7 @@ struct PasswordPage {
     token: String,
     username: String,
     names: String,
+    rules: &'static [Rule],
     is_wrong: bool,
     broken: Vec<Rule>,
 }
@@ -37,7 +38,7 @@ struct PasswordPage {
 #[derive(Default)]
 struct Refusal {
     is_wrong: bool,
-    broken: Vec<Rule>,
+    errors: Vec<FieldError>,
 }
 
 async fn page(
@@ -49,7 +50,9 @@ async fn page(
 ) -> Result<Page, PageError> {
     let person = find_person(app, session, &mut view).await?;
     let is_changed = view.parameter("done").as_deref() == Some("changed");
-    let Refusal { is_wrong, broken } = refusal;
+    let policy = policy_of(app, &session.member()?).await?;
+    let Refusal { is_wrong, errors } = refusal;
+    let (rules, broken) = (Rule::of(policy), Rule::broken_by(&errors, policy));
     let messages = if is_wrong || !broken.is_empty() {
         Messages::problem(text!(view.language, "problem-fix"))
     } else {
@@ -57,7 +60,7 @@ async fn page(
     };
     let (token, names, part) = (session_token(app, browser), names_of(&person.user), Part::Password);
     let username = person.user.username;
-    let page = PasswordPage { view, part, messages, token, username, names, is_wrong, broken };
+    let page = PasswordPage { view, part, messages, token, username, names, rules, is_wrong, broken };
     Ok(render(&page)?.of_account())
 }
 
@@ -89,7 +92,7 @@ pub async fn submit(
         }
         Err(Error::Invalid(errors)) => {
             let is_wrong = errors.iter().any(|error| error.field == "/oldPassword");
-            let refusal = Refusal { is_wrong, broken: Rule::broken_by(&errors) };
+            let refusal = Refusal { is_wrong, errors };
             let page = page(&app, view, &browser, session, refusal).await?;
             Ok(page.status(StatusCode::BAD_REQUEST).into_response())
         }

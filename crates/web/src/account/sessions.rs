@@ -1,6 +1,4 @@
-//! The page of the sessions of whoever is signed in: of browsers, and of applications that have tokens.
-
-use std::collections::HashMap;
+//! The page of the user's sessions: of browsers, and of applications that have tokens.
 
 use askama::Template;
 use axum::extract::State;
@@ -13,17 +11,19 @@ use crate::devices;
 use crate::forms::{check_session, session_token};
 use crate::person::find_person;
 use crate::view::{View, render};
-use tenantry_core::error::{Error, Missing};
+use tenantry_core::error::{Error, Missing, Result as CoreResult};
 use tenantry_core::languages::Language;
-use tenantry_core::model::{PUBLIC_CLIENT, Session};
-use tenantry_domain::browser_sessions::{BrowserSession, ListedBrowserSession};
+use tenantry_core::model::{Session, SessionKind};
+use tenantry_domain::browser_sessions::BrowserSession;
 use tenantry_domain::sessions::SessionQuery;
-use tenantry_domain::{browser_sessions, clients, sessions, unit};
+use tenantry_domain::{sessions, unit};
 use tenantry_http::browser::{Browser, BrowserCookie};
 use tenantry_http::page_error::PageError;
 use tenantry_http::pages::{Page, PageForm, see_other};
 use tenantry_http::state::AppState;
-use tenantry_store::tables::sessions::SessionPosition;
+use tenantry_store::access::Member;
+use tenantry_store::engine::tx::Tx;
+use tenantry_store::tables::sessions::{SessionFilter, SessionPosition};
 
 /// Maximum number of sessions of each kind that are shown.
 const SHOWN: i64 = 100;
@@ -55,44 +55,35 @@ struct Row {
 }
 
 impl Row {
-    fn of_browser(listed: ListedBrowserSession, current: &BrowserSession, language: Language) -> Self {
-        let device = listed.user_agent.as_deref().and_then(devices::name);
+    fn of(session: Session, current: &BrowserSession, language: Language) -> Self {
+        let device = session.user_agent.as_deref().and_then(devices::name);
+        let (what, device) = match session.kind {
+            SessionKind::Browser => {
+                (device.unwrap_or_else(|| text!(language, "sessions-unknown-browser").to_owned()), None)
+            }
+            SessionKind::Tokens => {
+                let direct = || text!(language, "sessions-direct").to_owned();
+                (session.client_name.unwrap_or_else(direct), device)
+            }
+        };
         Self {
-            what: device.unwrap_or_else(|| text!(language, "sessions-unknown-browser").to_owned()),
-            device: None,
-            address: listed.address,
-            is_current: listed.session_id == current.session_id,
-            begun: shown_time(listed.created_at),
-            last_used: shown_time(listed.last_seen_at),
-            id: format!("browser {}", listed.session_id),
-        }
-    }
-
-    fn of_application(session: Session, names: &HashMap<String, String>, language: Language) -> Self {
-        let direct = || text!(language, "sessions-direct").to_owned();
-        Self {
-            what: names.get(&session.client_id).cloned().unwrap_or_else(direct),
-            device: session.user_agent.as_deref().and_then(devices::name),
+            what,
+            device,
             address: session.address,
-            is_current: false,
+            is_current: session.session_id == current.session_id,
             begun: shown_time(session.created_at),
             last_used: shown_time(session.last_used_at),
-            id: format!("tokens {}", session.session_id),
+            id: session.session_id,
         }
     }
 }
 
-/// The names of the clients of these sessions.
-async fn client_names(app: &AppState, of: &[Session]) -> Result<HashMap<String, String>, PageError> {
-    let mut names = HashMap::new();
-    for session in of.iter().filter(|session| session.client_id != PUBLIC_CLIENT) {
-        if !names.contains_key(&session.client_id)
-            && let Some(client) = clients::find(app, &session.client_id).await?
-        {
-            names.insert(session.client_id.clone(), client.name.clone());
-        }
-    }
-    Ok(names)
+/// The newest sessions of a kind, and whether there are more.
+fn newest(tx: &mut Tx<'_, Member>, kind: SessionKind) -> CoreResult<(Vec<Session>, bool)> {
+    let (filter, from) = (SessionFilter::Kind(kind), SessionPosition::Offset(0));
+    let (total, rows) =
+        sessions::list_own(tx, &SessionQuery { filter, descending: true, from, size: SHOWN })?;
+    Ok((rows, total.count > SHOWN))
 }
 
 async fn page(
@@ -104,24 +95,25 @@ async fn page(
 ) -> Result<Page, PageError> {
     find_person(app, session, &mut view).await?;
     let member = session.member()?;
-    let read = app.store.read(&member, |tx| {
-        let query = SessionQuery { descending: true, from: SessionPosition::Offset(0), size: SHOWN };
-        Ok((browser_sessions::list_own(tx)?, sessions::list_own(tx, &query)?))
-    });
-    let (browsers, (total, tokens)) = read.await?;
-    let names = client_names(app, &tokens).await?;
+    let read = app
+        .store
+        .read(&member, |tx| Ok((newest(tx, SessionKind::Browser)?, newest(tx, SessionKind::Tokens)?)));
+    let ((browsers, has_more_browsers), (tokens, has_more_tokens)) = read.await?;
     let language = view.language;
-    let mut browsers: Vec<Row> =
-        browsers.into_iter().map(|listed| Row::of_browser(listed, session, language)).collect();
+    let rows = |mut sessions: Vec<Session>| -> Vec<Row> {
+        app.uses.complete(session.pid, &mut sessions);
+        sessions.into_iter().map(|one| Row::of(one, session, language)).collect()
+    };
+    let (mut browsers, applications) = (rows(browsers), rows(tokens));
     browsers.sort_by_key(|row| !row.is_current);
     let page = SessionsPage {
         messages: say(&view),
         view,
         part: Part::Sessions,
         token: session_token(app, browser),
-        has_more: total.count > SHOWN || browsers.len() >= usize::try_from(SHOWN).unwrap_or(usize::MAX),
+        has_more: has_more_browsers || has_more_tokens,
         browsers,
-        applications: tokens.into_iter().map(|one| Row::of_application(one, &names, language)).collect(),
+        applications,
     };
     Ok(render(&page)?.of_account())
 }
@@ -158,13 +150,8 @@ pub async fn submit(
         "others" => (unit::write(&app.store, &member, sessions::end_others_own).await, "others"),
         "all" => (unit::write(&app.store, &member, sessions::end_all_own).await, "all"),
         other => {
-            let (kind, id) = other.split_once(' ').unwrap_or_default();
-            let (is_browser, id) = (kind == "browser", id.to_owned());
-            let what = if is_browser && id == session.session_id { "all" } else { "ended" };
-            let end = unit::write(&app.store, &member, move |tx| {
-                if is_browser { browser_sessions::end_own(tx, &id) } else { sessions::end_own(tx, &id) }
-            });
-            (end.await, what)
+            let (what, id) = (if other == session.session_id { "all" } else { "ended" }, other.to_owned());
+            (unit::write(&app.store, &member, move |tx| sessions::end_own(tx, &id)).await, what)
         }
     };
     match ended {
